@@ -1,0 +1,3 @@
+export type { TextDataset } from "./dataset.ts";
+export { loadMobyDick, type LoadMobyDickOptions } from "./mobyDick/index.ts";
+export { makeTinyText } from "./tinyText/index.ts";

@@ -1,0 +1,33 @@
+/** What every cell can use without importing it; the runner defines the values (runner/globals.ts). */
+export const AMBIENT_DECLARATIONS = `
+interface DisplayOptions {
+  /** Names this output, so that later calls with update: true replace it. */
+  display_id?: string;
+  /** Replace the outputs of this display_id instead of adding one. */
+  update?: boolean;
+  /** Take the value as a MIME bundle as it is. */
+  raw?: boolean;
+  metadata?: Record<string, unknown>;
+}
+/** Shows a value: its [Symbol.for("Jupyter.display")]() bundle, a MIME bundle, or its text. */
+declare function display(value: unknown, options?: DisplayOptions): void;
+/** Removes the outputs of the running cell; with wait, when the next output comes. */
+declare function clearOutput(wait?: boolean): void;
+/** Asks the user for a line and waits for it. */
+declare function input(prompt?: string, password?: boolean): string;
+/** Aborted when the running cell is interrupted. */
+declare const cellSignal: AbortSignal;
+interface CommChannel {
+  readonly id: string;
+  readonly targetName: string;
+  send(data: unknown, options?: { metadata?: Record<string, unknown>; buffers?: Uint8Array[] }): void;
+  close(data?: unknown): void;
+  onMessage: ((data: any, buffers: Uint8Array[]) => void) | null;
+  onClose: ((data: any) => void) | null;
+}
+/** Jupyter comms: messages between the kernel and widgets of the front end. */
+declare const comms: {
+  register(targetName: string, onOpen: (comm: CommChannel, data: any) => void): void;
+  open(targetName: string, data?: unknown, options?: { metadata?: Record<string, unknown>; buffers?: Uint8Array[] }): CommChannel;
+};
+`;

@@ -1,0 +1,59 @@
+import { statSync } from "node:fs";
+import ts from "typescript";
+
+interface StoredFile { readonly sourceFile: ts.SourceFile; readonly version: string }
+
+/** The source files of all programs: cells from memory, the rest from disk, each parsed once for each version. */
+export class SourceStore {
+  readonly #virtual = new Map<string, { readonly text: string; readonly version: string }>();
+  readonly #parsed = new Map<string, StoredFile>();
+  #nextVersion = 1;
+
+  /** Sets the text of a file that is not on disk. */
+  setText(path: string, text: string): void {
+    if (this.#virtual.get(path)?.text === text) return;
+    this.#virtual.set(path, { text, version: `cell-${this.#nextVersion++}` });
+  }
+
+  exists(path: string): boolean {
+    return this.#virtual.has(path) || ts.sys.fileExists(path);
+  }
+
+  readText(path: string): string | undefined {
+    return this.#virtual.get(path)?.text ?? ts.sys.readFile(path);
+  }
+
+  /** Changes when the text may have changed. */
+  version(path: string): string {
+    const virtual = this.#virtual.get(path);
+    if (virtual !== undefined) return virtual.version;
+    // Installed packages and the TypeScript library don't change while a kernel runs; the user's files do.
+    if (path.includes("/node_modules/")) return "installed";
+    return String(statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? "missing");
+  }
+
+  sourceFile(path: string, options: ts.ScriptTarget | ts.CreateSourceFileOptions): ts.SourceFile | undefined {
+    const version = this.version(path);
+    const stored = this.#parsed.get(path);
+    if (stored?.version === version) return stored.sourceFile;
+    const text = this.readText(path);
+    if (text === undefined) return undefined;
+    // TypeScript's language service tells new files from old ones by this property.
+    const sourceFile = Object.assign(ts.createSourceFile(path, text, options, true), { version });
+    this.#parsed.set(path, { sourceFile, version });
+    return sourceFile;
+  }
+}
+
+/** A compiler host that reads everything from the store.
+ *  @param folder the notebook's folder, where relative imports start */
+export function storeCompilerHost(store: SourceStore, options: ts.CompilerOptions, folder: string): ts.CompilerHost {
+  return {
+    ...ts.createCompilerHost(options, true),
+    getCurrentDirectory: () => folder,
+    fileExists: (path) => store.exists(path),
+    readFile: (path) => store.readText(path),
+    getSourceFile: (path, languageOptions) => store.sourceFile(path, languageOptions),
+    writeFile: () => undefined,
+  };
+}

@@ -1,0 +1,25 @@
+/** A zeromq socket that can send. */
+export interface SendingSocket {
+  send(frames: (Buffer | Uint8Array | string)[]): Promise<void>;
+}
+
+/** Sends in order on one socket; zeromq allows one send at a time. */
+export class SendQueue {
+  readonly #socket: SendingSocket;
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(socket: SendingSocket) {
+    this.#socket = socket;
+  }
+
+  /** @returns when this message is in zeromq's hands */
+  send(frames: (Buffer | Uint8Array | string)[]): Promise<void> {
+    this.#last = this.#last.then(() => this.#socket.send(frames));
+    return this.#last;
+  }
+
+  /** Resolves when all that was queued so far is in zeromq's hands. */
+  get drained(): Promise<void> {
+    return this.#last;
+  }
+}

@@ -1,0 +1,9 @@
+import type { RequestHandler } from "./kernelState.ts";
+
+/** interrupt_request: stops the running cell, or, when none runs, what earlier cells left running in the background.
+ *  The reply does not wait for the cell to end. */
+export const interrupt: RequestHandler = (state) => {
+  state.input.interrupt();
+  state.mainThread.interrupt();
+  return { status: "ok" };
+};

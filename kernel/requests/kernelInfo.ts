@@ -1,0 +1,33 @@
+import { createRequire } from "node:module";
+import { isJsonObject, stringField } from "../protocol/json.ts";
+import { PROTOCOL_VERSION } from "../protocol/wire.ts";
+import type { RequestHandler } from "./kernelState.ts";
+
+const require = createRequire(import.meta.url);
+
+/** Version of an installed package, without loading the package. */
+function packageVersion(name: string): string {
+  const manifest: unknown = require(`${name}/package.json`);
+  return isJsonObject(manifest) ? stringField(manifest, "version") : "";
+}
+
+/** kernel_info_request. Source: jupyter-client.readthedocs.io/en/stable/messaging.html#kernel-info */
+export const kernelInfo: RequestHandler = () => ({
+  status: "ok",
+  protocol_version: PROTOCOL_VERSION,
+  implementation: "moe-lab",
+  implementation_version: packageVersion("moe-lab"),
+  language_info: {
+    name: "typescript", version: packageVersion("typescript"), mimetype: "text/typescript", file_extension: ".ts",
+    pygments_lexer: "typescript", codemirror_mode: { name: "javascript", typescript: true }, nbconvert_exporter: "script",
+  },
+  banner: `TypeScript (MoE Lab) on Node.js ${process.version}`,
+  help_links: [{ text: "TypeScript", url: "https://www.typescriptlang.org/docs/" }],
+  debugger: false,
+  supported_features: [],
+});
+
+/** connect_request: the ports, as the connection file has them. */
+export const connect: RequestHandler = ({ connection: { ports } }) => ({
+  status: "ok", shell_port: ports.shell, iopub_port: ports.iopub, stdin_port: ports.stdin, hb_port: ports.heartbeat, control_port: ports.control,
+});

@@ -1,0 +1,109 @@
+import timers from "node:timers";
+import { promiseHooks } from "node:v8";
+
+/** One execution of a cell and everything that belongs to it, also after it ended. */
+export interface CellRun {
+  readonly id: number;
+  readonly abort: AbortController;
+  /** Timers and intervals that have not fired for the last time. */
+  readonly timers: Set<NodeJS.Timeout | NodeJS.Immediate>;
+  /** Displays whose bundle is a promise; the cell ends after them. */
+  readonly pendingDisplays: Set<Promise<void>>;
+  /** Value of the last expression; null when the cell ends in a statement. */
+  result: { readonly value: unknown } | null;
+  isOver: boolean;
+}
+
+// Taken before timers.ts replaces them.
+const { clearTimeout: clearNodeTimeout, clearImmediate: clearNodeImmediate } = timers;
+
+/** Clears a timer of any kind. */
+export function clearTimer(timer: NodeJS.Timeout | NodeJS.Immediate): void {
+  if ("refresh" in timer) clearNodeTimeout(timer);
+  else clearNodeImmediate(timer);
+}
+
+function createCellRun(id: number): CellRun {
+  return { id, abort: new AbortController(), timers: new Set(), pendingDisplays: new Set(), result: null, isOver: false };
+}
+
+/** Knows which cell the code that runs now belongs to: what follows an await, and timers, keep the cell that made them.
+ *
+ *  Not an AsyncLocalStorage: up to Node.js 23 that turns async_hooks on, and then Node.js aborts when an interrupt
+ *  terminates code after an await. Promise hooks alone have no such check. */
+export class CellRuns {
+  /** Runs with something left to abort. */
+  readonly #live = new Set<CellRun>();
+  #latest: CellRun = createCellRun(0);
+  #current: CellRun | null = null;
+  readonly #outer: (CellRun | null)[] = [];
+
+  constructor() {
+    promiseHooks.createHook({
+      init: (promise) => { if (this.#current !== null) new RunStamp(promise, this.#current); },
+      before: (promise) => {
+        this.#outer.push(this.#current);
+        this.#current = RunStamp.of(promise);
+      },
+      after: () => { this.#current = this.#outer.pop() ?? null; },
+    });
+  }
+
+  start(id: number): CellRun {
+    for (const run of this.#live) if (run.isOver && run.timers.size === 0) this.#live.delete(run);
+    const run = createCellRun(id);
+    this.#latest = run;
+    this.#live.add(run);
+    return run;
+  }
+
+  /** Does work as part of a run. */
+  within<T>(run: CellRun, work: () => T): T {
+    const outer = this.#current;
+    this.#current = run;
+    try {
+      return work();
+    } finally {
+      this.#current = outer;
+    }
+  }
+
+  /** To be called first by what the event loop calls: a terminated cell could not clean up after itself. */
+  reset(): void {
+    this.#outer.length = 0;
+    this.#current = null;
+  }
+
+  /** The cell that the running code belongs to; the latest one where that is unknown. */
+  get current(): CellRun {
+    return this.#current ?? this.#latest;
+  }
+
+  /** Aborts a run, or with null every run: its signal fires and its timers are gone. */
+  stop(id: number | null): void {
+    for (const run of this.#live) {
+      if (id !== null && run.id !== id) continue;
+      for (const timer of run.timers) clearTimer(timer);
+      run.timers.clear();
+      run.abort.abort();
+      this.#live.delete(run);
+    }
+  }
+}
+
+/** Constructs to the object it is given, so that a subclass can put a private field on it. */
+const Given = function (target: object) { return target; } as unknown as new (target: object) => object;
+
+/** Notes the run on a promise itself: faster than a WeakMap, and nobody sees it. */
+class RunStamp extends Given {
+  readonly #run: CellRun;
+
+  constructor(promise: object, run: CellRun) {
+    super(promise);
+    this.#run = run;
+  }
+
+  static of(promise: object): CellRun | null {
+    return #run in promise ? promise.#run : null;
+  }
+}

@@ -1,0 +1,59 @@
+import inspector from "node:inspector";
+
+/** How a script ended. */
+export type Evaluation =
+  | { readonly kind: "finished" }
+  | { readonly kind: "threw"; readonly thrown: unknown }
+  /** V8 refused the script; position counted from 1. */
+  | { readonly kind: "refused"; readonly message: string; readonly line: number; readonly column: number }
+  | { readonly kind: "terminated" };
+
+const OBJECT_GROUP = "cell";
+
+/** Evaluates scripts in this thread's global scope through an inspector session: only V8's REPL mode has both
+ *  top-level await and names that outlive the script. */
+export class Evaluator {
+  readonly #session = new inspector.Session();
+  /** Where the session's function puts a thrown object, since the protocol itself passes only descriptions. */
+  readonly #thrownName: string;
+  #thrown: unknown;
+
+  /** @param thrownName name of a global property that may be used to pass thrown values */
+  constructor(thrownName: string) {
+    this.#thrownName = thrownName;
+    Object.defineProperty(globalThis, thrownName, { set: (value: unknown) => { this.#thrown = value; }, enumerable: false });
+    this.#session.connect();
+  }
+
+  evaluate(expression: string): Promise<Evaluation> {
+    // Node's typings don't know replMode.
+    const parameters = { expression, replMode: true, awaitPromise: true, objectGroup: OBJECT_GROUP };
+    return new Promise((resolve) => {
+      this.#session.post("Runtime.evaluate", parameters, (error, response: inspector.Runtime.EvaluateReturnType | undefined) => {
+        if (error !== null || response === undefined) {
+          resolve({ kind: "terminated" });
+          return;
+        }
+        resolve(response.exceptionDetails === undefined ? { kind: "finished" } : this.#failure(response.exceptionDetails));
+        // V8 keeps the values it described until told otherwise.
+        this.#session.post("Runtime.releaseObjectGroup", { objectGroup: OBJECT_GROUP });
+      });
+    });
+  }
+
+  #failure(details: inspector.Runtime.ExceptionDetails): Evaluation {
+    const { exception, lineNumber, columnNumber } = details;
+    if (exception?.objectId === undefined) {
+      if (exception?.unserializableValue !== undefined) return { kind: "threw", thrown: exception.unserializableValue };
+      return exception === undefined ? { kind: "terminated" } : { kind: "threw", thrown: exception.value as unknown };
+    }
+    this.#session.post("Runtime.callFunctionOn", {
+      objectId: exception.objectId, functionDeclaration: `function () { "use strict"; globalThis[${JSON.stringify(this.#thrownName)}] = this; }`,
+    });
+    const thrown = this.#thrown;
+    this.#thrown = undefined;
+    const isEarly = thrown instanceof SyntaxError && details.stackTrace === undefined && !/^\s+at .*\.ts:/m.test(String(thrown.stack));
+    if (isEarly) return { kind: "refused", message: thrown.message, line: lineNumber + 1, column: columnNumber + 1 };
+    return { kind: "threw", thrown };
+  }
+}

@@ -1,0 +1,92 @@
+import type { MessagePort } from "node:worker_threads";
+import type { JsonObject } from "../protocol/json.ts";
+
+/** A MIME bundle with its metadata, ready for JSON. */
+export interface DisplayBundle { readonly data: JsonObject; readonly metadata: JsonObject }
+
+/** An error as Jupyter shows it. */
+export interface ErrorReport { readonly ename: string; readonly evalue: string; readonly traceback: readonly string[] }
+
+/** The value of one user expression, or the error it ended in. */
+export type UserExpression = ({ readonly status: "ok" } & DisplayBundle) | ({ readonly status: "error" } & ErrorReport);
+
+/** How a cell ended. `untypedNames`: own properties of globalThis that came since the kernel started. */
+export type CellOutcome = { readonly untypedNames: readonly string[] } & (
+  | { readonly status: "ok"; readonly result: DisplayBundle | null; readonly userExpressions: Readonly<Record<string, UserExpression>> }
+  | ({ readonly status: "error" } & ErrorReport)
+  | { readonly status: "interrupted" });
+
+/** One cell to run on the main thread. */
+export interface ExecuteOrder {
+  readonly type: "execute";
+  readonly runId: number;
+  readonly javascript: string;
+  readonly sourceMap: string;
+  readonly lineOffset: number;
+  /** Name in stack traces, e.g. "cell-7.ts". */
+  readonly cellName: string;
+  readonly declaredNames: readonly string[];
+  /** JavaScript of each user expression. */
+  readonly userExpressions: Readonly<Record<string, string>>;
+}
+
+/** A comm message in either direction. */
+export interface CommMessage {
+  readonly type: "comm";
+  readonly kind: "comm_open" | "comm_msg" | "comm_close";
+  readonly commId: string;
+  readonly targetName: string;
+  readonly data: unknown;
+  readonly metadata: JsonObject;
+  readonly buffers: readonly Uint8Array[];
+  readonly runId: number;
+}
+
+/** From the worker to the main thread. */
+export type WorkerMessage =
+  | ExecuteOrder
+  /** Stop one run, or with null everything that runs in the background. */
+  | { readonly type: "interrupt"; readonly runId: number | null }
+  | { readonly type: "ping"; readonly id: number }
+  | CommMessage
+  | { readonly type: "exit"; readonly code: number };
+
+/** From the main thread to the worker. */
+export type MainMessage =
+  | { readonly type: "done"; readonly runId: number; readonly outcome: CellOutcome }
+  | { readonly type: "stream"; readonly runId: number; readonly name: "stdout" | "stderr"; readonly text: string }
+  | { readonly type: "display"; readonly runId: number; readonly isUpdate: boolean; readonly bundle: DisplayBundle; readonly displayId: string | null }
+  | { readonly type: "clear"; readonly runId: number; readonly wait: boolean }
+  | { readonly type: "input"; readonly runId: number; readonly prompt: string; readonly isPassword: boolean }
+  | { readonly type: "pong"; readonly id: number }
+  | CommMessage
+  /** User code called process.exit: close the sockets first. */
+  | { readonly type: "exiting"; readonly code: number };
+
+/** What the worker is started with. */
+export interface WorkerStart {
+  readonly connectionPath: string;
+  readonly folder: string;
+  readonly flags: SharedFlags;
+  /** Carries the user's answers to input(). */
+  readonly inputPort: MessagePort;
+  /** Carries requests of the module loader for TypeScript files. */
+  readonly modulePort: MessagePort;
+  /** Exit when the parent process is gone. */
+  readonly followsParent: boolean;
+}
+
+/** Integers both threads see: waits that must work while the main thread is blocked. */
+export interface SharedFlags {
+  /** Output messages on their way to the worker; the main thread waits when there are too many. */
+  readonly outputBacklog: Int32Array;
+  /** 0 while input() waits; see InputState. */
+  readonly input: Int32Array;
+}
+
+export const InputState = { waiting: 0, answered: 1, refused: 2, interrupted: 3 } as const;
+
+export function createSharedFlags(): SharedFlags {
+  const shared = (): Int32Array => new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  return { outputBacklog: shared(), input: shared() };
+}

@@ -1,0 +1,177 @@
+/** What each op means, as plain loops in double: the oracle of tests/ops. Written from the formulas in the docs of the
+ *  ops, without any code of theirs. Arrays are flat, row-major. */
+export interface Operand {
+  readonly shape: readonly number[];
+  readonly values: Float64Array;
+}
+export type Operands = Readonly<Record<string, Operand>>;
+export type Settings = Readonly<Record<string, number | boolean>>;
+export type Definition = (inputs: Operands, settings: Settings) => Float64Array[];
+
+const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
+function rmsNorm({ x, gain }: Operands, { epsilon }: Settings): Float64Array[] {
+  const C = gain.shape[0];
+  const y = new Float64Array(x.values.length);
+  for (let row = 0; row < y.length; row += C) {
+    let squares = 0;
+    for (let c = 0; c < C; c++) squares += x.values[row + c] ** 2;
+    const root = Math.sqrt(squares / C + Number(epsilon));
+    for (let c = 0; c < C; c++) y[row + c] = (x.values[row + c] / root) * gain.values[c];
+  }
+  return [y];
+}
+
+function rotary({ x }: Operands, { base, startPosition }: Settings): Float64Array[] {
+  const [B, T, heads, D] = x.shape;
+  const y = new Float64Array(x.values.length);
+  for (let b = 0; b < B; b++) for (let t = 0; t < T; t++) for (let h = 0; h < heads; h++) for (let i = 0; i < D / 2; i++) {
+    const angle = (Number(startPosition) + t) * Number(base) ** ((-2 * i) / D);
+    const at = ((b * T + t) * heads + h) * D + i;
+    const [first, second] = [x.values[at], x.values[at + D / 2]];
+    y[at] = first * Math.cos(angle) - second * Math.sin(angle);
+    y[at + D / 2] = second * Math.cos(angle) + first * Math.sin(angle);
+  }
+  return [y];
+}
+
+function attention({ query, key, value }: Operands): Float64Array[] {
+  const [B, Tq, Q, D] = query.shape;
+  const [, Tk, G] = key.shape;
+  const y = new Float64Array(query.values.length);
+  for (let b = 0; b < B; b++) for (let h = 0; h < Q; h++) for (let i = 0; i < Tq; i++) {
+    const g = Math.floor((h * G) / Q);
+    const from = ((b * Tq + i) * Q + h) * D;
+    const keyRow = (j: number): number => ((b * Tk + j) * G + g) * D;
+    const scores: number[] = [];
+    for (let j = 0; j <= i + Tk - Tq; j++) {
+      let dot = 0;
+      for (let d = 0; d < D; d++) dot += query.values[from + d] * key.values[keyRow(j) + d];
+      scores.push(dot / Math.sqrt(D));
+    }
+    const p = softmax(scores);
+    p.forEach((weight, j) => { for (let d = 0; d < D; d++) y[from + d] += weight * value.values[keyRow(j) + d]; });
+  }
+  return [y];
+}
+
+function softmax(scores: readonly number[]): number[] {
+  const most = Math.max(...scores);
+  const powers = scores.map((s) => Math.exp(s - most));
+  const sum = powers.reduce((a, b) => a + b, 0);
+  return powers.map((p) => p / sum);
+}
+
+function routeTopK({ logits }: Operands, { expertsPerToken, renormalize }: Settings): Float64Array[] {
+  const [N, E] = logits.shape;
+  const K = Number(expertsPerToken);
+  const [ids, weights, probabilities] = [new Float64Array(N * K), new Float64Array(N * K), new Float64Array(N * E)];
+  for (let n = 0; n < N; n++) {
+    const row = [...logits.values.subarray(n * E, (n + 1) * E)];
+    const p = softmax(row);
+    const best = row.map((_, e) => e).sort((a, b) => row[b] - row[a] || a - b).slice(0, K);
+    const kept = best.reduce((sum, e) => sum + p[e], 0);
+    probabilities.set(p, n * E);
+    ids.set(best, n * K);
+    weights.set(best.map((e) => (renormalize ? p[e] / kept : p[e])), n * K);
+  }
+  return [ids, weights, probabilities];
+}
+
+function planDispatch({ ids }: Operands, { numExperts }: Settings): Float64Array[] {
+  const [N, K] = ids.shape;
+  const E = Number(numExperts);
+  const order = [...ids.values.keys()].sort((a, b) => ids.values[a] - ids.values[b] || a - b);
+  const tokenSlot = new Float64Array(N * K);
+  order.forEach((assignment, slot) => { tokenSlot[assignment] = slot; });
+  const offsets = Float64Array.from({ length: E + 1 }, (_, e) => ids.values.filter((id) => id < e).length);
+  return [offsets, Float64Array.from(order, (assignment) => Math.floor(assignment / K)), tokenSlot];
+}
+
+function dispatch({ x, ids }: Operands, settings: Settings): Float64Array[] {
+  const C = x.shape[1];
+  const [, slotToken] = planDispatch({ ids }, settings);
+  const rows = new Float64Array(slotToken.length * C);
+  slotToken.forEach((token, slot) => { rows.set(x.values.subarray(token * C, (token + 1) * C), slot * C); });
+  return [rows];
+}
+
+function groupedMatmul({ rows, weights, offsets }: Operands): Float64Array[] {
+  const [E, I, O] = weights.shape;
+  const y = new Float64Array(rows.shape[0] * O);
+  for (let e = 0; e < E; e++) for (let s = offsets.values[e]; s < offsets.values[e + 1]; s++) {
+    for (let o = 0; o < O; o++) for (let i = 0; i < I; i++) y[s * O + o] += rows.values[s * I + i] * weights.values[(e * I + i) * O + o];
+  }
+  return [y];
+}
+
+function combine({ rows, weights, ids }: Operands, settings: Settings): Float64Array[] {
+  const [N, K] = weights.shape;
+  const C = rows.shape[1];
+  const [, , tokenSlot] = planDispatch({ ids }, settings);
+  const y = new Float64Array(N * C);
+  for (let n = 0; n < N; n++) for (let k = 0; k < K; k++) for (let c = 0; c < C; c++) {
+    y[n * C + c] += weights.values[n * K + k] * rows.values[tokenSlot[n * K + k] * C + c];
+  }
+  return [y];
+}
+
+function expertFeedForward({ x, weights, ids, gateUp, down }: Operands): Float64Array[] {
+  const [N, K] = ids.shape;
+  const [, H, C] = down.shape;
+  const y = new Float64Array(N * C);
+  for (let n = 0; n < N; n++) for (let k = 0; k < K; k++) {
+    const e = ids.values[n * K + k];
+    for (let h = 0; h < H; h++) {
+      let [gate, up] = [0, 0];
+      for (let c = 0; c < C; c++) {
+        gate += x.values[n * C + c] * gateUp.values[(e * C + c) * 2 * H + h];
+        up += x.values[n * C + c] * gateUp.values[(e * C + c) * 2 * H + H + h];
+      }
+      const hidden = (gate / (1 + Math.exp(-gate))) * up;
+      for (let c = 0; c < C; c++) y[n * C + c] += weights.values[n * K + k] * hidden * down.values[(e * H + h) * C + c];
+    }
+  }
+  return [y];
+}
+
+function crossEntropy({ logits, targets, lossMask }: Operands): Float64Array[] {
+  const [N, V] = logits.shape;
+  let [nats, count] = [0, 0];
+  for (let n = 0; n < N; n++) {
+    const mask = (lossMask as Operand | undefined)?.values[n] ?? 1;
+    if (mask === 0) continue;
+    const row = [...logits.values.subarray(n * V, (n + 1) * V)];
+    nats -= mask * Math.log(softmax(row)[targets.values[n]]);
+    count += mask;
+  }
+  return [Float64Array.of(count === 0 ? 0 : nats / count)];
+}
+
+function embedding({ table, ids }: Operands): Float64Array[] {
+  const C = table.shape[1];
+  const y = new Float64Array(size(ids.shape) * C);
+  ids.values.forEach((id, n) => { y.set(table.values.subarray(id * C, (id + 1) * C), n * C); });
+  return [y];
+}
+
+function adamwStep({ value, gradient, firstMoment, secondMoment }: Operands, settings: Settings): Float64Array[] {
+  const { learningRate, beta1, beta2, epsilon, step, gradientScale, weightDecay } = settings as Record<string, number>;
+  const first = firstMoment.values.map((m, i) => beta1 * m + (1 - beta1) * gradient.values[i] * gradientScale);
+  const second = secondMoment.values.map((v, i) => beta2 * v + (1 - beta2) * (gradient.values[i] * gradientScale) ** 2);
+  const updated = value.values.map((p, i) => {
+    const [mean, variance] = [first[i] / (1 - beta1 ** step), second[i] / (1 - beta2 ** step)];
+    return p - learningRate * weightDecay * p - (learningRate * mean) / (Math.sqrt(variance) + epsilon);
+  });
+  return [updated, first, second];
+}
+
+function globalNorm(inputs: Operands): Float64Array[] {
+  const squares = Object.values(inputs).map(({ values }) => values.reduce((sum, v) => sum + v * v, 0));
+  return [Float64Array.of(Math.sqrt(squares.reduce((a, b) => a + b, 0)))];
+}
+
+export const definitions: Readonly<Record<string, Definition>> = {
+  rmsNorm, rotary, attention, routeTopK, planDispatch, dispatch, groupedMatmul, combine, expertFeedForward, crossEntropy,
+  embedding, adamwStep, globalNorm,
+};

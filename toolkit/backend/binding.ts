@@ -1,0 +1,81 @@
+import { existsSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { readEnvironment } from "../environment.ts";
+import { BackendError } from "../errors.ts";
+import type { FusedFunctions } from "./fusedFunctions.ts";
+import type { TensorFunctions } from "./tensorFunctions.ts";
+
+/** All functions of the addon. Their arguments are checked in C++ (BackendError E_NATIVE_ARGUMENT, E_NATIVE_RANGE,
+ *  E_NATIVE_SHAPE, E_NATIVE_MEMORY). */
+export type NativeBinding = TensorFunctions & FusedFunctions;
+
+const packageFolder = findPackageFolder(dirname(fileURLToPath(import.meta.url)));
+const addonPath = join(packageFolder, "build", "native", "moe_lab.node");
+
+/** The script that builds the addon: plain JavaScript, the same from the sources as from dist/. */
+export const buildScript: string = join(packageFolder, "toolkit", "native", "build.mjs");
+
+let loaded: NativeBinding | undefined;
+
+/** The addon, loaded at the first call.
+ *  @throws BackendError E_NATIVE_MISSING when it isn't built; E_NATIVE_PROCESSOR when it was built for another
+ *  processor; E_NATIVE_LOAD when the system refuses to load it */
+export function nativeBinding(): NativeBinding {
+  loaded ??= loadAddon();
+  return loaded;
+}
+
+/** True when nativeBinding() would return; never builds anything. */
+export function isBindingThere(): boolean {
+  try {
+    nativeBinding();
+    return true;
+  } catch (error) {
+    if (!(error instanceof BackendError)) throw error;
+    return false;
+  }
+}
+
+function loadAddon(): NativeBinding {
+  if (!existsSync(addonPath)) {
+    throw new BackendError({
+      code: "E_NATIVE_MISSING", what: `${addonPath} isn't there`, why: "the native backend needs its compiled addon",
+      fix: `node ${buildScript}`,
+    });
+  }
+  const addon = requireAddon();
+  addon.setErrorClass(BackendError);
+  if (addon.instructionSet() === "none") {
+    throw new BackendError({
+      code: "E_NATIVE_PROCESSOR", what: "the native addon holds no code for this processor",
+      why: "it was built on a machine with other vector instructions", fix: `node ${buildScript} on this machine`,
+    });
+  }
+  const { threads } = readEnvironment();
+  if (threads !== undefined) addon.setThreads(threads);
+  return addon;
+}
+
+function requireAddon(): NativeBinding {
+  try {
+    // The addon is untyped: this is the one place that says what it is.
+    return createRequire(import.meta.url)(addonPath) as NativeBinding;
+  } catch (error) {
+    throw new BackendError({
+      code: "E_NATIVE_LOAD", what: `${addonPath} could not be loaded`,
+      why: error instanceof Error ? error.message : String(error), fix: `node ${buildScript}`, cause: error,
+    });
+  }
+}
+
+function findPackageFolder(folder: string): string {
+  if (existsSync(join(folder, "package.json"))) return folder;
+  const parent = dirname(folder);
+  if (parent !== folder) return findPackageFolder(parent);
+  throw new BackendError({
+    code: "E_NATIVE_MISSING", what: "there is no package.json above the toolkit",
+    why: "the native addon is looked for below the package's own folder", fix: "run moe-lab from its package",
+  });
+}

@@ -1,0 +1,54 @@
+/** Functions of the addon behind the fused ops of toolkit/ops; native/binding/fusedOps*.cpp has their C++ side and
+ *  native/include their formulas. Row-major, contiguous; outputs come last and are wholly overwritten. */
+export interface FusedFunctions {
+  /** x, y [rows, C]; gain [C]; scale [rows] is kept for the backward pass. */
+  rmsNormForward(rows: number, C: number, epsilon: number, x: Float32Array, gain: Float32Array, y: Float32Array, scale: Float32Array): void;
+  rmsNormBackward(rows: number, C: number, x: Float32Array, gain: Float32Array, scale: Float32Array, dy: Float32Array,
+    dx: Float32Array, dGain: Float32Array): void;
+
+  /** x, y [B, T, heads, D]; cosine, sine [T, D/2]. */
+  rotary(B: number, T: number, heads: number, D: number, inverse: boolean, x: Float32Array, cosine: Float32Array, sine: Float32Array, y: Float32Array): void;
+
+  /** query, y [B, Tq, Q, D]; key, value [B, Tk, G, D]; logSumExp [B, Q, Tq] is kept for the backward pass. */
+  attentionForward(B: number, Tq: number, Tk: number, Q: number, G: number, D: number,
+    query: Float32Array, key: Float32Array, value: Float32Array, y: Float32Array, logSumExp: Float32Array): void;
+  attentionBackward(B: number, Tq: number, Tk: number, Q: number, G: number, D: number,
+    query: Float32Array, key: Float32Array, value: Float32Array, y: Float32Array, logSumExp: Float32Array, dy: Float32Array,
+    dQuery: Float32Array, dKey: Float32Array, dValue: Float32Array): void;
+
+  /** logits, probabilities [N, E]; ids, weights [N, K]. */
+  routeTopKForward(N: number, E: number, K: number, renormalize: boolean, logits: Float32Array,
+    ids: Int32Array, weights: Float32Array, probabilities: Float32Array): void;
+  routeTopKBackward(N: number, E: number, K: number, renormalize: boolean, ids: Int32Array, weights: Float32Array, probabilities: Float32Array,
+    dWeights: Float32Array, dProbabilities: Float32Array, dLogits: Float32Array): void;
+
+  /** y [count, C] = rows ids[i] of x [rows, C]. */
+  gatherRows(rows: number, count: number, C: number, x: Float32Array, ids: Int32Array, y: Float32Array): void;
+  /** dx [rows, C]: sums of the rows of dy [count, C] with equal ids. */
+  gatherRowsBackward(rows: number, count: number, C: number, ids: Int32Array, dy: Float32Array, dx: Float32Array): void;
+
+  /** rows [N·K, C] by slot; weights [N, K] or null for ones; y [N, C]. */
+  combineRows(N: number, K: number, C: number, rows: Float32Array, weights: Float32Array | null, tokenSlot: Int32Array, y: Float32Array): void;
+  combineRowsBackward(N: number, K: number, C: number, rows: Float32Array, weights: Float32Array, tokenSlot: Int32Array, dy: Float32Array,
+    dRows: Float32Array, dWeights: Float32Array): void;
+
+  /** x, y [N, C]; weights [N, K]; gateUp [E, C, 2H]; down [E, H, C]; activations [N·K, 2H] are kept for the backward pass. */
+  expertFeedForward(N: number, K: number, C: number, H: number, E: number, offsets: Int32Array, slotToken: Int32Array, tokenSlot: Int32Array,
+    x: Float32Array, weights: Float32Array, gateUp: Float32Array, down: Float32Array, activations: Float32Array, y: Float32Array): void;
+  /** Overwrites activations. */
+  expertFeedForwardBackward(N: number, K: number, C: number, H: number, E: number, offsets: Int32Array, slotToken: Int32Array, tokenSlot: Int32Array,
+    x: Float32Array, weights: Float32Array, gateUp: Float32Array, down: Float32Array, dy: Float32Array, activations: Float32Array,
+    dx: Float32Array, dWeights: Float32Array, dGateUp: Float32Array, dDown: Float32Array): void;
+
+  /** Mean nats; logits [N, V]; targets, mask, logSumExp [N]; the last is kept for the backward pass. */
+  crossEntropyForward(N: number, V: number, logits: Float32Array, targets: Int32Array, mask: Float32Array, logSumExp: Float32Array): number;
+  crossEntropyBackward(N: number, V: number, dNats: number, logits: Float32Array, targets: Int32Array, mask: Float32Array,
+    logSumExp: Float32Array, dLogits: Float32Array): void;
+
+  /** firstScale = 1 / (1 − beta1^step), secondScale likewise; decay = learningRate · weightDecay. The new arrays may be the old ones. */
+  adamwUpdate(gradientScale: number, beta1: number, beta2: number, firstScale: number, secondScale: number, epsilon: number,
+    learningRate: number, decay: number, count: number, gradient: Float32Array, value: Float32Array, first: Float32Array, second: Float32Array,
+    newValue: Float32Array, newFirst: Float32Array, newSecond: Float32Array): void;
+  /** Σ x² in double. */
+  sumOfSquares(count: number, x: Float32Array): number;
+}

@@ -1,0 +1,127 @@
+import {
+  backend_util, util, type GatherV2Attrs, type OneHotAttrs, type ScatterNdAttrs, type TensorInfo, type UnsortedSegmentSumAttrs,
+} from "@tensorflow/tfjs-core";
+import { ShapeError } from "../../errors.ts";
+import type { NativeCall } from "../nativeKernel.ts";
+import { tensorKernel, type NamedKernel } from "../tensorKernel.ts";
+import { areFloat32, areNumeric, isNumericType, sizeOf } from "./shape.ts";
+
+interface GatherInputs {
+  readonly x: TensorInfo;
+  readonly indices: TensorInfo;
+}
+
+function gather({ inputs: { x, indices }, attrs, backend, native }: NativeCall<GatherV2Attrs, GatherInputs>): TensorInfo {
+  const [axis] = util.parseAxisParam(attrs.axis, x.shape);
+  const { batchSize, outerSize, dimSize, sliceSize, outputShape } =
+    backend_util.segment_util.collectGatherOpShapeInfo(tensorLike(x), tensorLike(indices), axis, attrs.batchDims ?? 0);
+  const rows = backend.ints(indices);
+  const wrong = rows.find((row) => row < 0 || row >= dimSize);
+  if (wrong !== undefined) throw outsideDimension(wrong, dimSize);
+  const dtype = isNumericType(x.dtype) ? x.dtype : "float32";
+  const out = backend.allocate(dtype, sizeOf(outputShape));
+  const count = batchSize === 0 ? 0 : rows.length / batchSize;
+  native.gather(batchSize, outerSize, dimSize, sliceSize, count, rows, backend.values(x), out);
+  return backend.output(outputShape, dtype, out);
+}
+
+function outsideDimension(index: number, length: number): ShapeError {
+  return new ShapeError({
+    code: "E_GATHER_INDEX", what: `GatherV2: the index value ${index} is not in [0, ${length - 1}]`,
+    why: "an index must name a row of the dimension that is gathered", fix: "check where the indices come from",
+  });
+}
+
+/** collectGatherOpShapeInfo is typed for whole tensors but reads shapes only. */
+function tensorLike(info: TensorInfo): TensorInfo & { readonly rank: number; readonly size: number } {
+  return { ...info, rank: info.shape.length, size: sizeOf(info.shape) };
+}
+
+interface ScatterInputs {
+  readonly indices: TensorInfo;
+  readonly updates: TensorInfo;
+}
+
+/** Sums updates into a zero tensor of attrs.shape; each row of indices names a place in its first dimensions. */
+function scatterNd({ inputs: { indices, updates }, attrs: { shape }, backend, native }: NativeCall<ScatterNdAttrs, ScatterInputs>): TensorInfo {
+  const { sliceRank, numUpdates, sliceSize, strides, outputSize } = backend_util.calculateShapes(updates, indices, shape);
+  const slices = outputSize / sliceSize;
+  const places = backend.ints(indices);
+  const flat = backend.allocate("int32", numUpdates);
+  for (let i = 0; i < numUpdates; i += 1) {
+    let place = 0;
+    for (let d = 0; d < sliceRank; d += 1) place += places[i * sliceRank + d] * strides[d];
+    if (place < 0 || place >= slices) throw outside(places.subarray(i * sliceRank, (i + 1) * sliceRank), shape);
+    flat[i] = place;
+  }
+  const out = backend.allocate("float32", outputSize);
+  native.scatterAdd(slices, sliceSize, numUpdates, flat, backend.floats(updates), out);
+  backend.release(flat);
+  return backend.output(shape, "float32", out);
+}
+
+function outside(place: Int32Array, shape: readonly number[]): ShapeError {
+  return new ShapeError({
+    code: "E_SCATTER_INDEX", what: `scatterND got the index [${place.join(", ")}]`,
+    why: `Invalid indices: ${place.join(",")} does not index into ${shape.join(",")}`, fix: "keep every index inside the shape",
+  });
+}
+
+interface SegmentInputs {
+  readonly x: TensorInfo;
+  readonly segmentIds: TensorInfo;
+}
+
+/** Sums rows of x by segment; ids outside 0 … numSegments − 1 are left out. */
+function segmentSum({ inputs: { x, segmentIds }, attrs: { numSegments }, backend, native }: NativeCall<UnsortedSegmentSumAttrs, SegmentInputs>): TensorInfo {
+  const rowShape = x.shape.slice(1);
+  const out = backend.allocate("float32", numSegments * sizeOf(rowShape));
+  native.scatterAdd(numSegments, sizeOf(rowShape), x.shape[0], backend.ints(segmentIds), backend.floats(x), out);
+  return backend.output([numSegments, ...rowShape], "float32", out);
+}
+
+interface SelectInputs {
+  readonly condition: TensorInfo;
+  readonly t: TensorInfo;
+  readonly e: TensorInfo;
+}
+
+function select({ inputs: { condition, t, e }, backend, native }: NativeCall<unknown, SelectInputs>): TensorInfo {
+  const size = sizeOf(t.shape);
+  const out = backend.allocate("float32", size);
+  native.select(size, backend.bytes(condition), backend.floats(t), backend.floats(e), out);
+  return backend.output(t.shape, "float32", out);
+}
+
+interface OneHotInputs {
+  readonly indices: TensorInfo;
+}
+
+/** Writes one value a row, so JavaScript is as fast as the addon. */
+function oneHot({ inputs: { indices }, attrs: { dtype, depth, onValue, offValue }, backend }: NativeCall<OneHotAttrs, OneHotInputs>): TensorInfo {
+  const type = isNumericType(dtype) ? dtype : "float32";
+  const ids = backend.ints(indices);
+  const out = backend.allocate(type, ids.length * depth);
+  out.fill(offValue);
+  ids.forEach((id, row) => {
+    if (id >= 0 && id < depth) out[row * depth + id] = onValue;
+  });
+  return backend.output([...indices.shape, depth], type, out);
+}
+
+export const indexingKernels: readonly NamedKernel[] = [
+  tensorKernel<GatherV2Attrs, GatherInputs>("GatherV2", { accepts: ({ x, indices }) => areNumeric(x) && indices.dtype === "int32", run: gather }),
+  tensorKernel<ScatterNdAttrs, ScatterInputs>("ScatterNd", {
+    accepts: ({ indices, updates }, { shape }) => areFloat32(updates) && indices.dtype === "int32" && sizeOf(shape) > 0, run: scatterNd,
+  }),
+  tensorKernel<UnsortedSegmentSumAttrs, SegmentInputs>("UnsortedSegmentSum", {
+    accepts: ({ x, segmentIds }) => areFloat32(x) && segmentIds.dtype === "int32" && segmentIds.shape.length === 1 && x.shape.length > 0,
+    run: segmentSum,
+  }),
+  tensorKernel<unknown, SelectInputs>("Select", {
+    accepts: ({ condition, t, e }) => areFloat32(t, e) && condition.dtype === "bool" && sizeOf(condition.shape) === sizeOf(t.shape), run: select,
+  }),
+  tensorKernel<OneHotAttrs, OneHotInputs>("OneHot", {
+    accepts: ({ indices }, { dtype }) => indices.dtype === "int32" && isNumericType(dtype), run: oneHot,
+  }),
+];

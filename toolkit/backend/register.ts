@@ -1,0 +1,34 @@
+import "#tfjs-gradients";
+import "@tensorflow/tfjs-backend-cpu";
+import * as tf from "@tensorflow/tfjs-core";
+import { isBindingThere } from "./binding.ts";
+import { binaryKernels } from "./kernels/binary.ts";
+import { fillingKernels } from "./kernels/filling.ts";
+import { indexingKernels } from "./kernels/indexing.ts";
+import { layoutKernels } from "./kernels/layout.ts";
+import { matmulKernels } from "./kernels/matmul.ts";
+import { reductionKernels } from "./kernels/reduction.ts";
+import { unaryKernels } from "./kernels/unary.ts";
+import { NATIVE } from "./nativeKernel.ts";
+import { NativeBackend } from "./storage.ts";
+import { registerTensorKernels } from "./tensorKernel.ts";
+
+/** Above every backend that runs in Node (tfjs-node has 3), so that tfjs picks it by itself. */
+const PRIORITY = 10;
+
+registerTensorKernels([matmulKernels, binaryKernels, unaryKernels, reductionKernels, layoutKernels, indexingKernels, fillingKernels]);
+offerNativeBackend();
+silenceCpuBackend();
+
+/** tfjs's cpu backend would advertise another package at its first tensor; it has no other switch than this field. */
+function silenceCpuBackend(): void {
+  Reflect.set(tf.findBackend("cpu"), "firstUse", false);
+}
+
+/** Registers the backend "native" with tfjs if the addon can be loaded; does nothing the second time.
+ *  @returns whether the backend is there */
+export function offerNativeBackend(): boolean {
+  if (tf.findBackendFactory(NATIVE) !== null) return true;
+  if (!isBindingThere()) return false;
+  return tf.registerBackend(NATIVE, () => new NativeBackend(), PRIORITY);
+}

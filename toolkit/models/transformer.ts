@@ -1,0 +1,119 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { ShapeError } from "../errors.ts";
+import { balanceLoss, zLoss } from "../moe/balance.ts";
+import { MoeLayer } from "../moe/layer.ts";
+import type { Routing } from "../moe/router.ts";
+import { SelfAttention, type KeyValueCache } from "../nn/attention.ts";
+import { initialStandardDeviation, WeightScope } from "../nn/module.ts";
+import { embedding } from "../ops/embedding.ts";
+import { rmsNorm } from "../ops/rmsNorm.ts";
+import { RandomSource } from "../random.ts";
+import { checkTransformerConfig, type TransformerConfig } from "./config.ts";
+
+/** What the router of one layer decided, kept for losses and analysis. */
+export interface RoutingRecord extends Routing {
+  /** 0 for the layer next to the embedding */
+  readonly layer: number;
+}
+
+export interface ForwardResult {
+  /** scores of the next token, [B·T, V] float32 */
+  readonly logits: tf.Tensor2D;
+  /** one record a layer */
+  readonly routing: readonly RoutingRecord[];
+}
+
+/** Pre-norm residual block: x + attention(norm(x)), then x + moe(norm(x)). */
+class Block {
+  private readonly attentionNorm: tf.Variable<tf.Rank.R1>;
+  private readonly attention: SelfAttention;
+  private readonly moeNorm: tf.Variable<tf.Rank.R1>;
+  private readonly moe: MoeLayer;
+  private readonly epsilon: number;
+
+  constructor(config: TransformerConfig, weights: WeightScope) {
+    this.epsilon = config.normEpsilon;
+    this.attentionNorm = weights.ones("attentionNorm", [config.width]);
+    this.attention = new SelfAttention(config, weights.scope("attention"));
+    this.moeNorm = weights.ones("moeNorm", [config.width]);
+    this.moe = new MoeLayer(config, config.moe, weights.scope("moe"));
+  }
+
+  forward(x: tf.Tensor2D, B: number, T: number, cache?: KeyValueCache): { x: tf.Tensor2D; routing: Routing } {
+    const attended = this.attention.forward(rmsNorm(x, this.attentionNorm, this.epsilon), B, T, cache);
+    const mixed: tf.Tensor2D = tf.add(x, attended);
+    const { y, routing } = this.moe.forward(rmsNorm(mixed, this.moeNorm, this.epsilon));
+    return { x: tf.add(mixed, y), routing };
+  }
+}
+
+/** Decoder-only language model with a MoE layer in every block:
+ *  embedding → L × block → norm → head. Weights are float32 and named by place, e.g. `layers.3.moe.experts.gateUp`. */
+export class Transformer {
+  readonly config: TransformerConfig;
+  private readonly weights = new Map<string, tf.Variable>();
+  private readonly embedding: tf.Variable<tf.Rank.R2>;
+  private readonly blocks: readonly Block[];
+  private readonly finalNorm: tf.Variable<tf.Rank.R1>;
+  /** undefined when the embedding serves as head */
+  private readonly head: tf.Variable<tf.Rank.R2> | undefined;
+
+  /** @param options.seed of the fresh weights; the same seed gives the same bits
+   *  @throws ConfigError E_CONFIG_* */
+  constructor(config: TransformerConfig, options: { seed: number } = { seed: 0 }) {
+    this.config = checkTransformerConfig(config);
+    const { vocabSize: V, width: C } = config;
+    const scope = new WeightScope(this.weights, new RandomSource(options.seed));
+    this.embedding = scope.normal("embedding", [V, C], initialStandardDeviation);
+    const layers = scope.scope("layers");
+    this.blocks = Array.from({ length: config.numLayers }, (_, layer) => new Block(config, layers.scope(String(layer))));
+    this.finalNorm = scope.ones("finalNorm", [C]);
+    this.head = config.tiedEmbeddings ? undefined : scope.normal("head", [C, V], initialStandardDeviation);
+  }
+
+  /** All weights by name, in a fixed order. */
+  parameters(): ReadonlyMap<string, tf.Variable> {
+    return this.weights;
+  }
+
+  /** @param ids token ids, [B, T] int32, 0 ≤ id < V
+   *  @param cache one entry a layer when decoding: keys and values of the tokens before `ids`; it is extended in place
+   *  @throws ShapeError E_CONTEXT_LENGTH when there are more tokens than contextLength */
+  forward(ids: tf.Tensor2D, cache?: readonly KeyValueCache[]): ForwardResult {
+    const [B, T] = ids.shape;
+    const seen = cache?.[0]?.key?.shape[1] ?? 0;
+    if (seen + T > this.config.contextLength) {
+      throw new ShapeError({
+        code: "E_CONTEXT_LENGTH", what: `the model got ${seen + T} tokens with contextLength ${this.config.contextLength}`,
+        why: "it was built for at most contextLength tokens in one sequence",
+        fix: "shorten the input, or train with a larger contextLength",
+      });
+    }
+    let x = embedding(this.embedding, tf.reshape(ids, [B * T]));
+    const routing: RoutingRecord[] = [];
+    this.blocks.forEach((block, layer) => {
+      const result = block.forward(x, B, T, cache?.[layer]);
+      x = result.x;
+      routing.push({ layer, ...result.routing });
+    });
+    const normed: tf.Tensor2D = rmsNorm(x, this.finalNorm, this.config.normEpsilon);
+    const logits: tf.Tensor2D = this.head ? tf.matMul(normed, this.head) : tf.matMul(normed, this.embedding, false, true);
+    return { logits, routing };
+  }
+
+  /** The two router losses, each the mean over layers and without its weight.
+   *  @param tokenMask [B·T] float32, 0 for padding */
+  routerLosses(routing: readonly RoutingRecord[], tokenMask?: tf.Tensor1D): { balance: tf.Scalar; z: tf.Scalar } {
+    const mean = (losses: tf.Scalar[]): tf.Scalar => tf.div(tf.addN(losses), losses.length);
+    return {
+      balance: mean(routing.map((record) => balanceLoss(record.ids, record.probabilities, tokenMask))),
+      z: mean(routing.map((record) => zLoss(record.logits, tokenMask))),
+    };
+  }
+
+  /** Frees the weights. */
+  dispose(): void {
+    for (const weight of this.weights.values()) weight.dispose();
+    this.weights.clear();
+  }
+}

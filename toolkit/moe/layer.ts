@@ -1,0 +1,28 @@
+import type * as tf from "@tensorflow/tfjs-core";
+import type { WeightScope } from "../nn/module.ts";
+import { planDispatch } from "../ops/dispatch.ts";
+import { checkMoeConfig, type MoeConfig } from "./config.ts";
+import { SwigluExperts } from "./experts/swiglu.ts";
+import { createRouter, type Router, type Routing } from "./router.ts";
+
+/** A sparse feed-forward layer: router → dispatch → experts → combine. Takes the place of a block's feed-forward part. */
+export class MoeLayer {
+  private readonly router: Router;
+  private readonly experts: SwigluExperts;
+  private readonly numExperts: number;
+
+  constructor(shape: { width: number; numLayers: number }, config: MoeConfig, weights: WeightScope) {
+    checkMoeConfig(config);
+    this.numExperts = config.numExperts;
+    this.router = createRouter(shape.width, config, weights.scope("router"));
+    this.experts = new SwigluExperts({ ...shape, ...config }, weights.scope("experts"));
+  }
+
+  /** @param x [N, C] float32, normed
+   *  @returns y [N, C], to be added to the residual stream, and what the router decided */
+  forward(x: tf.Tensor2D): { y: tf.Tensor2D; routing: Routing } {
+    const routing = this.router.route(x);
+    const plan = planDispatch(routing.ids, this.numExperts);
+    return { y: this.experts.forward(x, routing.weights, plan), routing };
+  }
+}

@@ -1,0 +1,144 @@
+/* The ops of toolkit/ops that aren't about experts: see toolkit/backend/fusedFunctions.ts for the TypeScript side. */
+#include "adamw.h"
+#include "attention.h"
+#include "crossEntropy.h"
+#include "groups.h"
+#include "rmsNorm.h"
+#include "rotary.h"
+
+namespace moe {
+namespace {
+
+Status bindRmsNormForward(Arguments& in) {
+  int64_t rows = in.integer("rows"), C = in.integer("C");
+  float epsilon = static_cast<float>(in.number("epsilon"));
+  const float* x = in.floats("x", elementCount({rows, C}));
+  const float* gain = in.floats("gain", C);
+  float* y = in.mutableFloats("y", elementCount({rows, C}));
+  float* scale = in.mutableFloats("scale", rows);
+  return rmsNormForward(x, gain, epsilon, rows, C, y, scale);
+}
+
+Status bindRmsNormBackward(Arguments& in) {
+  int64_t rows = in.integer("rows"), C = in.integer("C");
+  const float* x = in.floats("x", elementCount({rows, C}));
+  const float* gain = in.floats("gain", C);
+  const float* scale = in.floats("scale", rows);
+  const float* dy = in.floats("dy", elementCount({rows, C}));
+  float* dx = in.mutableFloats("dx", elementCount({rows, C}));
+  float* dGain = in.mutableFloats("dGain", C);
+  return rmsNormBackward(x, gain, scale, dy, rows, C, dx, dGain);
+}
+
+Status bindRotary(Arguments& in) {
+  int64_t B = in.integer("B"), T = in.integer("T"), heads = in.integer("heads"), D = in.integer("D");
+  bool inverse = in.flag("inverse");
+  const float* x = in.floats("x", elementCount({B, T, heads, D}));
+  const float* cosine = in.floats("cosine", elementCount({T, D / 2}));
+  const float* sine = in.floats("sine", elementCount({T, D / 2}));
+  float* y = in.mutableFloats("y", elementCount({B, T, heads, D}));
+  return rotary(x, cosine, sine, B, T, heads, D, inverse, y);
+}
+
+AttentionSizes attentionSizes(Arguments& in) {
+  AttentionSizes sizes;
+  sizes.B = in.integer("B"), sizes.Tq = in.integer("Tq"), sizes.Tk = in.integer("Tk");
+  sizes.Q = in.integer("Q"), sizes.G = in.integer("G"), sizes.D = in.integer("D");
+  return sizes;
+}
+
+Status bindAttentionForward(Arguments& in) {
+  AttentionSizes s = attentionSizes(in);
+  int64_t queries = elementCount({s.B, s.Tq, s.Q, s.D}), keys = elementCount({s.B, s.Tk, s.G, s.D});
+  const float* query = in.floats("query", queries);
+  const float* key = in.floats("key", keys);
+  const float* value = in.floats("value", keys);
+  float* y = in.mutableFloats("y", queries);
+  float* logSumExp = in.mutableFloats("logSumExp", elementCount({s.B, s.Q, s.Tq}));
+  return attentionForward(s, query, key, value, y, logSumExp);
+}
+
+Status bindAttentionBackward(Arguments& in) {
+  AttentionSizes s = attentionSizes(in);
+  int64_t queries = elementCount({s.B, s.Tq, s.Q, s.D}), keys = elementCount({s.B, s.Tk, s.G, s.D});
+  const float* query = in.floats("query", queries);
+  const float* key = in.floats("key", keys);
+  const float* value = in.floats("value", keys);
+  const float* y = in.floats("y", queries);
+  const float* logSumExp = in.floats("logSumExp", elementCount({s.B, s.Q, s.Tq}));
+  const float* dy = in.floats("dy", queries);
+  float* dQuery = in.mutableFloats("dQuery", queries);
+  float* dKey = in.mutableFloats("dKey", keys);
+  float* dValue = in.mutableFloats("dValue", keys);
+  return attentionBackward(s, query, key, value, y, logSumExp, dy, dQuery, dKey, dValue);
+}
+
+Status bindCrossEntropyForward(Arguments& in) {
+  int64_t N = in.integer("N"), V = in.integer("V");
+  const float* logits = in.floats("logits", elementCount({N, V}));
+  const int32_t* targets = in.ints("targets", N);
+  const float* mask = in.floats("mask", N);
+  float* logSumExp = in.mutableFloats("logSumExp", N);
+  double nats = 0.0;
+  Status done = crossEntropyForward(logits, targets, mask, N, V, logSumExp, &nats);
+  in.returns(nats);
+  return done;
+}
+
+Status bindCrossEntropyBackward(Arguments& in) {
+  int64_t N = in.integer("N"), V = in.integer("V");
+  double dNats = in.number("dNats");
+  const float* logits = in.floats("logits", elementCount({N, V}));
+  const int32_t* targets = in.ints("targets", N);
+  const float* mask = in.floats("mask", N);
+  const float* logSumExp = in.floats("logSumExp", N);
+  float* dLogits = in.mutableFloats("dLogits", elementCount({N, V}));
+  return crossEntropyBackward(logits, targets, mask, logSumExp, dNats, N, V, dLogits);
+}
+
+Status bindAdamwUpdate(Arguments& in) {
+  AdamwFactors factors;
+  factors.gradientScale = static_cast<float>(in.number("gradientScale"));
+  double beta1 = in.number("beta1"), beta2 = in.number("beta2");
+  factors.beta1 = static_cast<float>(beta1), factors.beta2 = static_cast<float>(beta2);
+  factors.firstShare = static_cast<float>(1.0 - beta1), factors.secondShare = static_cast<float>(1.0 - beta2);
+  factors.firstScale = static_cast<float>(in.number("firstScale"));
+  factors.secondScale = static_cast<float>(in.number("secondScale"));
+  factors.epsilon = static_cast<float>(in.number("epsilon"));
+  factors.learningRate = static_cast<float>(in.number("learningRate"));
+  factors.decay = static_cast<float>(in.number("decay"));
+  int64_t count = in.integer("count");
+  const float* gradient = in.floats("gradient", count);
+  const float* value = in.floats("value", count);
+  const float* first = in.floats("first", count);
+  const float* second = in.floats("second", count);
+  float* newValue = in.mutableFloats("newValue", count);
+  float* newFirst = in.mutableFloats("newFirst", count);
+  float* newSecond = in.mutableFloats("newSecond", count);
+  return adamwUpdate(factors, count, gradient, value, first, second, newValue, newFirst, newSecond);
+}
+
+Status bindSumOfSquares(Arguments& in) {
+  int64_t count = in.integer("count");
+  const float* x = in.floats("x", count);
+  double sum = 0.0;
+  Status done = sumOfSquares(x, count, &sum);
+  in.returns(sum);
+  return done;
+}
+
+}  // namespace
+
+void registerFusedOps(Exports& exports) {
+  exports.add("rmsNormForward", bindRmsNormForward);
+  exports.add("rmsNormBackward", bindRmsNormBackward);
+  exports.add("rotary", bindRotary);
+  exports.add("attentionForward", bindAttentionForward);
+  exports.add("attentionBackward", bindAttentionBackward);
+  exports.add("crossEntropyForward", bindCrossEntropyForward);
+  exports.add("crossEntropyBackward", bindCrossEntropyBackward);
+  exports.add("adamwUpdate", bindAdamwUpdate);
+  exports.add("sumOfSquares", bindSumOfSquares);
+}
+
+}  // namespace moe

@@ -1,0 +1,119 @@
+/* The ops of toolkit/ops that send rows to experts and back: see toolkit/backend/fusedFunctions.ts. */
+#include "dispatch.h"
+#include "expertFeedForward.h"
+#include "groups.h"
+#include "routing.h"
+
+namespace moe {
+namespace {
+
+Status bindRouteTopKForward(Arguments& in) {
+  int64_t N = in.integer("N"), E = in.integer("E"), K = in.integer("K");
+  bool renormalize = in.flag("renormalize");
+  const float* logits = in.floats("logits", elementCount({N, E}));
+  int32_t* ids = in.mutableInts("ids", elementCount({N, K}));
+  float* weights = in.mutableFloats("weights", elementCount({N, K}));
+  float* probabilities = in.mutableFloats("probabilities", elementCount({N, E}));
+  return routeTopKForward(logits, N, E, K, renormalize, ids, weights, probabilities);
+}
+
+Status bindRouteTopKBackward(Arguments& in) {
+  int64_t N = in.integer("N"), E = in.integer("E"), K = in.integer("K");
+  bool renormalize = in.flag("renormalize");
+  const int32_t* ids = in.ints("ids", elementCount({N, K}));
+  const float* weights = in.floats("weights", elementCount({N, K}));
+  const float* probabilities = in.floats("probabilities", elementCount({N, E}));
+  const float* dWeights = in.floats("dWeights", elementCount({N, K}));
+  const float* dProbabilities = in.floats("dProbabilities", elementCount({N, E}));
+  float* dLogits = in.mutableFloats("dLogits", elementCount({N, E}));
+  return routeTopKBackward(ids, weights, probabilities, dWeights, dProbabilities, N, E, K, renormalize, dLogits);
+}
+
+Status bindGatherRows(Arguments& in) {
+  int64_t rows = in.integer("rows"), count = in.integer("count"), C = in.integer("C");
+  const float* x = in.floats("x", elementCount({rows, C}));
+  const int32_t* ids = in.ints("ids", count);
+  float* y = in.mutableFloats("y", elementCount({count, C}));
+  return gatherRows(x, ids, rows, count, C, y);
+}
+
+Status bindGatherRowsBackward(Arguments& in) {
+  int64_t rows = in.integer("rows"), count = in.integer("count"), C = in.integer("C");
+  const int32_t* ids = in.ints("ids", count);
+  const float* dy = in.floats("dy", elementCount({count, C}));
+  float* dx = in.mutableFloats("dx", elementCount({rows, C}));
+  return gatherRowsBackward(ids, dy, rows, count, C, dx);
+}
+
+Status bindCombineRows(Arguments& in) {
+  int64_t N = in.integer("N"), K = in.integer("K"), C = in.integer("C");
+  const float* rows = in.floats("rows", elementCount({N, K, C}));
+  const float* weights = in.floatsOrNull("weights", elementCount({N, K}));
+  const int32_t* tokenSlot = in.ints("tokenSlot", elementCount({N, K}));
+  float* y = in.mutableFloats("y", elementCount({N, C}));
+  return combineRows(rows, weights, tokenSlot, N, K, C, y);
+}
+
+Status bindCombineRowsBackward(Arguments& in) {
+  int64_t N = in.integer("N"), K = in.integer("K"), C = in.integer("C");
+  const float* rows = in.floats("rows", elementCount({N, K, C}));
+  const float* weights = in.floats("weights", elementCount({N, K}));
+  const int32_t* tokenSlot = in.ints("tokenSlot", elementCount({N, K}));
+  const float* dy = in.floats("dy", elementCount({N, C}));
+  float* dRows = in.mutableFloats("dRows", elementCount({N, K, C}));
+  float* dWeights = in.mutableFloats("dWeights", elementCount({N, K}));
+  return combineRowsBackward(rows, weights, tokenSlot, dy, N, K, C, dRows, dWeights);
+}
+
+ExpertPlan expertPlan(Arguments& in) {
+  ExpertPlan plan;
+  plan.N = in.integer("N"), plan.K = in.integer("K", 1), plan.C = in.integer("C");
+  plan.H = in.integer("H"), plan.E = in.integer("E");
+  plan.offsets = in.ints("offsets", plan.E + 1);
+  plan.slotToken = in.ints("slotToken", elementCount({plan.N, plan.K}));
+  plan.tokenSlot = in.ints("tokenSlot", elementCount({plan.N, plan.K}));
+  return plan;
+}
+
+Status bindExpertFeedForward(Arguments& in) {
+  ExpertPlan plan = expertPlan(in);
+  const float* x = in.floats("x", elementCount({plan.N, plan.C}));
+  const float* weights = in.floats("weights", elementCount({plan.N, plan.K}));
+  const float* gateUp = in.floats("gateUp", elementCount({plan.E, plan.C, 2, plan.H}));
+  const float* down = in.floats("down", elementCount({plan.E, plan.H, plan.C}));
+  float* activations = in.mutableFloats("activations", elementCount({plan.N, plan.K, 2, plan.H}));
+  float* y = in.mutableFloats("y", elementCount({plan.N, plan.C}));
+  return expertFeedForward(plan, x, weights, gateUp, down, activations, y);
+}
+
+Status bindExpertFeedForwardBackward(Arguments& in) {
+  ExpertPlan plan = expertPlan(in);
+  int64_t tokens = elementCount({plan.N, plan.C}), choices = elementCount({plan.N, plan.K});
+  int64_t gateUpSize = elementCount({plan.E, plan.C, 2, plan.H}), downSize = elementCount({plan.E, plan.H, plan.C});
+  const float* x = in.floats("x", tokens);
+  const float* weights = in.floats("weights", choices);
+  const float* gateUp = in.floats("gateUp", gateUpSize);
+  const float* down = in.floats("down", downSize);
+  const float* dy = in.floats("dy", tokens);
+  float* activations = in.mutableFloats("activations", elementCount({choices, 2, plan.H}));
+  float* dx = in.mutableFloats("dx", tokens);
+  float* dWeights = in.mutableFloats("dWeights", choices);
+  float* dGateUp = in.mutableFloats("dGateUp", gateUpSize);
+  float* dDown = in.mutableFloats("dDown", downSize);
+  return expertFeedForwardBackward(plan, x, weights, gateUp, down, dy, activations, dx, dWeights, dGateUp, dDown);
+}
+
+}  // namespace
+
+void registerFusedOpsExperts(Exports& exports) {
+  exports.add("routeTopKForward", bindRouteTopKForward);
+  exports.add("routeTopKBackward", bindRouteTopKBackward);
+  exports.add("gatherRows", bindGatherRows);
+  exports.add("gatherRowsBackward", bindGatherRowsBackward);
+  exports.add("combineRows", bindCombineRows);
+  exports.add("combineRowsBackward", bindCombineRowsBackward);
+  exports.add("expertFeedForward", bindExpertFeedForward);
+  exports.add("expertFeedForwardBackward", bindExpertFeedForwardBackward);
+}
+
+}  // namespace moe

@@ -1,0 +1,223 @@
+// Builds build/native/moe_lab.node with a plain C++ compiler.
+//   node toolkit/native/build.mjs [--isa best|all|baseline,avx2,avx512] [--output FOLDER] [--quiet|--json] [--optional]
+// Exit status 0 when the addon is there or no compiler is; 1 when the build failed (0 with --optional, for installs).
+// $CXX names the compiler; MOE_LAB_NO_COMPILER=1 hides all of them (for tests).
+import { spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+
+const sourceFolder = dirname(fileURLToPath(import.meta.url));
+const defaultOutput = join(resolve(sourceFolder, "../.."), "build", "native");
+const objectFolder = join(defaultOutput, "objects");
+const lockPath = join(defaultOutput, "build.lock");
+
+// -fno-math-errno and -fno-trapping-math keep NaN, infinity and rounding as they are; -ffast-math would not.
+const commonFlags = ["-std=c++20", "-O3", "-fPIC", "-pthread", "-fvisibility=hidden", "-ffp-contract=fast",
+  "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wextra", "-Wno-psabi"];
+const isaFlags = {
+  baseline: [],
+  avx2: ["-mavx2", "-mfma", "-mbmi", "-mbmi2"],
+  avx512: ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx2", "-mfma", "-mbmi", "-mbmi2",
+    "-mprefer-vector-width=512"],
+};
+
+/** The C++ compiler's command, or undefined. */
+export function findCompiler() {
+  if (process.env.MOE_LAB_NO_COMPILER === "1") return undefined;
+  const candidates = process.env.CXX ? [process.env.CXX] : ["g++", "clang++", "c++"];
+  return candidates.find((command) => spawnSync(command, ["--version"]).status === 0);
+}
+
+/** What `--isa` stands for on this machine. */
+function chooseIsas(request, compiler) {
+  const isX64 = process.arch === "x64";
+  if (request === "all") return isX64 ? ["baseline", "avx2", "avx512"] : ["baseline"];
+  if (request !== "best") {
+    const isas = request.split(",");
+    const unknown = isas.find((isa) => !(isa in isaFlags));
+    if (unknown !== undefined) throw new Error(`--isa ${unknown}: known are best, all, ${Object.keys(isaFlags).join(", ")}`);
+    return isas;
+  }
+  if (!isX64) return ["baseline"];
+  const { stdout } = spawnSync(compiler, ["-march=native", "-dM", "-E", "-x", "c++", "/dev/null"], { encoding: "utf8" });
+  const has = (name) => stdout?.includes(`#define __${name}__ `) ?? false;
+  if (["AVX512F", "AVX512BW", "AVX512VL", "AVX512DQ", "FMA"].every(has)) return ["avx512"];
+  return has("AVX2") && has("FMA") ? ["avx2"] : ["baseline"];
+}
+
+const hashOf = (...parts) => createHash("sha256").update(parts.join("\0")).digest("hex").slice(0, 16);
+
+/** A source file's text with that of every header of ours that it includes. */
+function textWithHeaders(path, includeFolders, seen = new Set()) {
+  seen.add(path);
+  const text = readFileSync(path, "utf8");
+  const headers = [...text.matchAll(/^#include "(.+)"/gm)].map(([, name]) =>
+    [dirname(path), ...includeFolders].map((folder) => join(folder, name)).find(existsSync));
+  const fresh = headers.filter((header) => header !== undefined && !seen.has(header));
+  return [text, ...fresh.map((header) => textWithHeaders(header, includeFolders, seen))].join("\0");
+}
+
+/** Everything to compile: {name, source, object, flags}; an object's name holds the hash of all that goes into it. */
+function planObjects(compiler, isas) {
+  const nodeHeaders = createRequire(import.meta.url)("node-api-headers").include_dir;
+  const own = join(sourceFolder, "include");
+  const built = isas.map((isa) => `-DMOE_BUILT_${isa.toUpperCase()}`);
+  const version = spawnSync(compiler, ["--version"], { encoding: "utf8" }).stdout;
+  const groups = [
+    { folder: "runtime", label: `runtime-${isas.join("+")}`, flags: built },
+    { folder: "binding", label: `binding-${isas.join("+")}`, flags: [...built, "-DNAPI_VERSION=8"] },
+    ...isas.map((isa) => ({ folder: "host", label: isa, flags: [`-DMOE_ISA=${isa}`, "-fno-exceptions", "-fno-rtti", ...isaFlags[isa]] })),
+  ];
+  return groups.flatMap(({ folder, label, flags }) => {
+    const files = readdirSync(join(sourceFolder, folder)).filter((file) => file.endsWith(".cpp")).sort();
+    return files.map((file) => {
+      const source = join(sourceFolder, folder, file);
+      const all = [...commonFlags, ...flags];
+      const name = `${label}-${basename(file, ".cpp")}`;
+      const hash = hashOf(version, all.join(" "), textWithHeaders(source, [own]));
+      return { name, source, isHost: folder === "host", object: join(objectFolder, `${name}.${hash}.o`),
+        flags: [...all, "-I", own, "-isystem", nodeHeaders] };
+    });
+  });
+}
+
+/** Runs a command; resolves to {status, output}. */
+function run(command, args) {
+  return new Promise((done) => {
+    const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"] });
+    let output = "";
+    child.stdout.on("data", (data) => (output += data));
+    child.stderr.on("data", (data) => (output += data));
+    child.on("error", (error) => done({ status: 1, output: String(error) }));
+    child.on("close", (status) => done({ status, output }));
+  });
+}
+
+/** Compiles what is not there yet, as many at once as there are processors; returns the compiler's complaint or "". */
+async function compileObjects(compiler, objects) {
+  const waiting = objects.filter(({ object }) => !existsSync(object));
+  let complaint = "";
+  const worker = async () => {
+    for (let next = waiting.shift(); next !== undefined && complaint === ""; next = waiting.shift()) {
+      const unfinished = `${next.object}.${process.pid}.tmp`;
+      const { status, output } = await run(compiler, [...next.flags, "-c", next.source, "-o", unfinished]);
+      if (status !== 0) complaint = output || `${compiler} failed on ${next.source}`;
+      else renameSync(unfinished, next.object);
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+  return complaint;
+}
+
+async function linkAddon(compiler, objects, addonPath) {
+  const unfinished = `${addonPath}.${process.pid}.tmp`;
+  const platform = process.platform === "darwin"
+    ? ["-bundle", "-undefined", "dynamic_lookup"]
+    : ["-shared", "-s", "-static-libstdc++", "-static-libgcc", "-ldl"];
+  const { status, output } = await run(compiler, ["-pthread", ...objects.map(({ object }) => object), ...platform, "-o", unfinished]);
+  if (status !== 0) return output || "the linker failed";
+  renameSync(unfinished, addonPath);
+  return "";
+}
+
+/** Names that objects of two instruction sets define in common: the linker would keep one of them for both. */
+function sharedSymbols(objects, isas) {
+  const ofIsa = objects.filter(({ isHost }) => isHost).map(({ object }) => object);
+  const { stdout } = spawnSync("nm", ["-C", "--defined-only", ...ofIsa], { encoding: "utf8" });
+  const weak = (stdout ?? "").split("\n").map((line) => /^[0-9a-f]* [WVu] (.+)$/.exec(line)?.[1]).filter(Boolean);
+  return [...new Set(weak.filter((symbol) => !isas.some((isa) => symbol.includes(`moe::${isa}::`))))];
+}
+
+/** Only one process builds at a time; the others wait. */
+async function lock() {
+  for (;;) {
+    try {
+      writeFileSync(lockPath, String(process.pid), { flag: "wx" });
+      return;
+    } catch (error) {
+      if (error.code !== "EEXIST") throw error;
+    }
+    if (!isAlive(lockPath)) rmSync(lockPath, { force: true });
+    else await sleep(100);
+  }
+}
+
+function isAlive(pidPath) {
+  try {
+    process.kill(Number(readFileSync(pidPath, "utf8")), 0);
+    return true;
+  } catch (error) {
+    if (error.code === "ENOENT" || error.code === "ESRCH" || error instanceof TypeError) return false;
+    if (error.code === "EPERM") return true;
+    throw error;
+  }
+}
+
+function readRecord(recordPath) {
+  return existsSync(recordPath) ? JSON.parse(readFileSync(recordPath, "utf8")) : {};
+}
+
+/** Removes objects of this plan's names that older sources left behind. */
+function removeOldObjects(objects) {
+  const current = new Set(objects.map(({ object }) => basename(object)));
+  const names = new Set(objects.map(({ name }) => name));
+  for (const file of readdirSync(objectFolder))
+    if (!current.has(file) && names.has(file.split(".")[0])) rmSync(join(objectFolder, file), { force: true });
+}
+
+async function buildLocked(compiler, isas, addonPath) {
+  const recordPath = addonPath.replace(/\.node$/, ".json");
+  const objects = planObjects(compiler, isas);
+  const key = hashOf(...objects.map(({ object }) => object));
+  const record = readRecord(recordPath);
+  if (record.key === key && record.failure) return { status: "failed", path: addonPath, detail: record.failure };
+  if (record.key === key && existsSync(addonPath)) return { status: "current", path: addonPath, detail: isas.join(", ") };
+  const started = Date.now();
+  let failure = await compileObjects(compiler, objects);
+  if (failure === "" && isas.length > 1) {
+    const shared = sharedSymbols(objects, isas);
+    if (shared.length > 0) failure = `host/ must not share code between instruction sets, but these are: ${shared.join("; ")}`;
+  }
+  if (failure === "") failure = await linkAddon(compiler, objects, addonPath);
+  writeFileSync(recordPath, JSON.stringify({ key, isas, ...(failure && { failure }) }));
+  if (failure !== "") return { status: "failed", path: addonPath, detail: failure };
+  removeOldObjects(objects);
+  return { status: "built", path: addonPath, detail: `${isas.join(", ")} in ${((Date.now() - started) / 1000).toFixed(1)} s` };
+}
+
+/** Builds the addon unless it is there and current. A failure is remembered until a source changes. Prints nothing.
+ *  @param isa "best" (for this machine), "all" (for publishing) or a list such as "avx2,avx512"
+ *  @param output folder for moe_lab.node
+ *  @returns status "built" | "current" | "no-compiler" | "failed"; path of the addon; detail for people */
+export async function buildAddon({ isa = "best", output = defaultOutput } = {}) {
+  const compiler = findCompiler();
+  const path = join(output, "moe_lab.node");
+  if (compiler === undefined || process.platform === "win32") {
+    return { status: "no-compiler", path,
+      detail: "no C++ compiler was found to build the native addon. Install g++ or clang++ (or set CXX) and run node toolkit/native/build.mjs" };
+  }
+  mkdirSync(objectFolder, { recursive: true });
+  mkdirSync(output, { recursive: true });
+  await lock();
+  try {
+    return await buildLocked(compiler, chooseIsas(isa, compiler), path);
+  } finally {
+    rmSync(lockPath, { force: true });
+  }
+}
+
+if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  const { values } = parseArgs({ options: {
+    isa: { type: "string", default: "best" }, output: { type: "string", default: defaultOutput },
+    quiet: { type: "boolean", default: false }, json: { type: "boolean", default: false }, optional: { type: "boolean", default: false } } });
+  const result = await buildAddon(values);
+  if (values.json) console.log(JSON.stringify(result));
+  else if (!values.quiet) console.log(`native addon: ${result.status} (${result.detail})`);
+  process.exitCode = result.status === "failed" && !values.optional ? 1 : 0;
+}

@@ -1,0 +1,89 @@
+#include "broadcast.h"
+
+namespace moe::MOE_ISA {
+namespace {
+
+template <CompareOp Op>
+MOE_INLINE bool holds(float a, float b) {
+  if constexpr (Op == CompareOp::equal) return a == b;
+  if constexpr (Op == CompareOp::notEqual) return a != b;
+  if constexpr (Op == CompareOp::greater) return a > b;
+  if constexpr (Op == CompareOp::greaterEqual) return a >= b;
+  if constexpr (Op == CompareOp::less) return a < b;
+  if constexpr (Op == CompareOp::lessEqual) return a <= b;
+}
+
+template <LogicalOp Op>
+MOE_INLINE bool holds(uint8_t a, uint8_t b) {
+  return Op == LogicalOp::both ? (a != 0) & (b != 0) : (a | b) != 0;
+}
+
+template <auto Op, class Element>
+Status run(const Broadcast& shape, const Element* a, const Element* b, uint8_t* out) {
+  bool aMoves = shape.aStrides[shape.rank - 1] != 0, bMoves = shape.bStrides[shape.rank - 1] != 0;
+  forEachRow(shape, [&](int64_t aOffset, int64_t bOffset, int64_t outOffset, int64_t count) {
+    const Element *__restrict aRow = a + aOffset, *__restrict bRow = b + bOffset;
+    uint8_t* __restrict to = out + outOffset;
+    if (aMoves && bMoves)
+      for (int64_t i = 0; i < count; ++i) to[i] = holds<Op>(aRow[i], bRow[i]);
+    else if (aMoves)
+      for (int64_t i = 0; i < count; ++i) to[i] = holds<Op>(aRow[i], *bRow);
+    else if (bMoves)
+      for (int64_t i = 0; i < count; ++i) to[i] = holds<Op>(*aRow, bRow[i]);
+    else
+      for (int64_t i = 0; i < count; ++i) to[i] = holds<Op>(*aRow, *bRow);
+  });
+  return Status::ok();
+}
+
+}  // namespace
+
+Status compare(CompareOp op, const Broadcast& shape, const float* a, const float* b, uint8_t* out) {
+  switch (op) {
+    case CompareOp::equal: return run<CompareOp::equal>(shape, a, b, out);
+    case CompareOp::notEqual: return run<CompareOp::notEqual>(shape, a, b, out);
+    case CompareOp::greater: return run<CompareOp::greater>(shape, a, b, out);
+    case CompareOp::greaterEqual: return run<CompareOp::greaterEqual>(shape, a, b, out);
+    case CompareOp::less: return run<CompareOp::less>(shape, a, b, out);
+    case CompareOp::lessEqual: return run<CompareOp::lessEqual>(shape, a, b, out);
+  }
+  return Status::outOfRange("op", static_cast<int64_t>(op), 0, static_cast<int64_t>(CompareOp::lessEqual));
+}
+
+Status logical(LogicalOp op, const Broadcast& shape, const uint8_t* a, const uint8_t* b, uint8_t* out) {
+  if (op == LogicalOp::both) return run<LogicalOp::both>(shape, a, b, out);
+  return run<LogicalOp::either>(shape, a, b, out);
+}
+
+Status selectValues(int64_t count, const uint8_t* condition, const float* yes, const float* no, float* out) {
+  parallelRanges(count, kElementwiseGrain, [&](int64_t begin, int64_t end, int) {
+    const uint8_t* __restrict isYes = condition;
+    const float *__restrict a = yes, *__restrict b = no;
+    float* __restrict to = out;
+    for (int64_t i = begin; i < end; ++i) {
+      float fromA = a[i], fromB = b[i];  // both are read, so that the loop has no branch
+      to[i] = isYes[i] == 1 ? fromA : fromB;
+    }
+  });
+  return Status::ok();
+}
+
+Status bytesToFloats(int64_t count, const uint8_t* x, float* out) {
+  parallelRanges(count, kElementwiseGrain, [&](int64_t begin, int64_t end, int) {
+    const uint8_t* __restrict from = x;
+    float* __restrict to = out;
+    for (int64_t i = begin; i < end; ++i) to[i] = static_cast<float>(from[i]);
+  });
+  return Status::ok();
+}
+
+Status intsToFloats(int64_t count, const int32_t* x, float* out) {
+  parallelRanges(count, kElementwiseGrain, [&](int64_t begin, int64_t end, int) {
+    const int32_t* __restrict from = x;
+    float* __restrict to = out;
+    for (int64_t i = begin; i < end; ++i) to[i] = static_cast<float>(from[i]);
+  });
+  return Status::ok();
+}
+
+}  // namespace moe::MOE_ISA

@@ -1,0 +1,166 @@
+#include "expertFeedForward.h"
+
+#include "dispatch.h"
+#include "matmul.h"
+#include "parallel.h"
+#include "rows.h"
+#include "scratch.h"
+#include "simd.h"
+
+namespace moe::MOE_ISA {
+namespace {
+
+/** Checks all that is used as an index; assignment [S] gets n·K + k of each slot. */
+Status checkPlan(const ExpertPlan& plan, int32_t* assignment) {
+  int64_t S = plan.N * plan.K;
+  int64_t before = 0;
+  for (int64_t e = 0; e <= plan.E; ++e) {
+    int64_t lowest = e == plan.E ? S : before;
+    int64_t highest = e == 0 ? 0 : S;
+    if (plan.offsets[e] < lowest || plan.offsets[e] > highest)
+      return Status::outOfRange("offsets", plan.offsets[e], lowest, highest);
+    before = plan.offsets[e];
+  }
+  Status slotsFit = invertSlots(plan.tokenSlot, S, assignment);
+  if (!slotsFit.isOk()) return slotsFit;
+  for (int64_t slot = 0; slot < S; ++slot) {
+    int64_t token = assignment[slot] / plan.K;
+    if (plan.slotToken[slot] != token) return Status::outOfRange("slotToken", plan.slotToken[slot], token, token);
+  }
+  return Status::ok();
+}
+
+/** One product for each expert, all in one round of threads. describe(e, first, count) makes that of expert e, whose
+ *  slots are [first, first + count). */
+template <class Describe>
+Status multiplyPerExpert(const ExpertPlan& plan, Describe&& describe) {
+  Scratch room(1, (plan.E * static_cast<int64_t>(sizeof(Gemm)) + 3) / 4);
+  if (!room.isOk()) return room.status("the products of expertFeedForward");
+  Gemm* products = static_cast<Gemm*>(room.bytes());
+  for (int64_t e = 0; e < plan.E; ++e) {
+    int64_t first = plan.offsets[e];
+    products[e] = describe(e, first, plan.offsets[e + 1] - first);
+  }
+  return groupedMatmul(products, plan.E);
+}
+
+/** rows [S, in] · matrix of the slot's expert: out [S, columns]. `tokens` gathers the rows by slot when not null. */
+Status multiplyRows(const ExpertPlan& plan, const float* rows, const int32_t* tokens, int64_t in,
+                    const float* matrices, bool transposed, int64_t columns, float* out) {
+  return multiplyPerExpert(plan, [&](int64_t e, int64_t first, int64_t count) {
+    Gemm one;
+    one.m = count, one.n = columns, one.k = in;
+    one.a = tokens != nullptr ? rows : rows + first * in;
+    one.aRows = tokens != nullptr ? tokens + first : nullptr;
+    one.aRowStride = in;
+    one.b = matrices + e * in * columns;
+    one.bRowStride = transposed ? 1 : columns;
+    one.bColumnStride = transposed ? in : 1;
+    one.c = out + first * columns, one.cRowStride = columns;
+    return one;
+  });
+}
+
+/** out[e] [in, columns] = rowsᵀ · gradient over the slots of e; zeros for an expert without slots. `tokens` gathers
+ *  rows [., in] by slot when not null; gradient [S, columns]. */
+Status multiplyWeightGradient(const ExpertPlan& plan, const float* rows, const int32_t* tokens, int64_t in,
+                              const float* gradient, int64_t columns, float* out) {
+  return multiplyPerExpert(plan, [&](int64_t e, int64_t first, int64_t count) {
+    Gemm one;
+    one.m = in, one.n = columns, one.k = count;
+    one.a = tokens != nullptr ? rows : rows + first * in;
+    one.aColumns = tokens != nullptr ? tokens + first : nullptr;
+    one.aRowStride = 1, one.aColumnStride = in;
+    one.b = gradient + first * columns, one.bRowStride = columns;
+    one.c = out + e * in * columns, one.cRowStride = columns;
+    return one;
+  });
+}
+
+/** hidden[s] = silu(g) ∘ u. */
+void activate(const float* activations, int64_t S, int64_t H, float* hidden) {
+  parallelRanges(S, rowGrain(2 * H), [&](int64_t begin, int64_t end, int) {
+    for (int64_t s = begin; s < end; ++s) {
+      const float* gate = activations + s * 2 * H;
+      float* to = hidden + s * H;
+      forEachVector(H, [&](int64_t h, auto lanes) {
+        vf g = lanes.load(gate + h);
+        lanes.store(to + h, g * vsigmoid(g) * lanes.load(gate + H + h));
+      });
+    }
+  });
+}
+
+/** Backward through the activation, in place. On entry hidden[s] is the gradient of the unweighted hidden row; on exit
+ *  it is weight · hidden row, activations[s] the gradient of [g, u], and dWeights the gradient of the weights. */
+void activateBackward(const ExpertPlan& plan, const int32_t* assignment, const float* weights, float* activations,
+                      float* hidden, float* dWeights) {
+  int64_t H = plan.H;
+  parallelRanges(plan.N * plan.K, rowGrain(2 * H), [&](int64_t begin, int64_t end, int) {
+    for (int64_t s = begin; s < end; ++s) {
+      float* gate = activations + s * 2 * H;
+      float* up = gate + H;
+      float* row = hidden + s * H;
+      float weight = weights[assignment[s]];
+      vf dWeight = {};
+      forEachVector(H, [&](int64_t h, auto lanes) {
+        vf g = lanes.load(gate + h), u = lanes.load(up + h), d = lanes.load(row + h);
+        vf sigmoid = vsigmoid(g);
+        vf silu = g * sigmoid;
+        vf slope = sigmoid * (1.0f + g * (1.0f - sigmoid));
+        vf value = silu * u;
+        dWeight = fma(value, d, dWeight);
+        lanes.store(row + h, value * weight);
+        lanes.store(gate + h, d * u * slope * weight);
+        lanes.store(up + h, d * silu * weight);
+      });
+      dWeights[assignment[s]] = hsum(dWeight);
+    }
+  });
+}
+
+}  // namespace
+
+Status expertFeedForward(const ExpertPlan& plan, const float* x, const float* weights, const float* gateUp,
+                         const float* down, float* activations, float* y) {
+  int64_t S = plan.N * plan.K, C = plan.C, H = plan.H;
+  Scratch assignment(1, S), hidden(1, S * H), rows(1, S * C);
+  if (!assignment.isOk()) return assignment.status("the slots of expertFeedForward");
+  if (!hidden.isOk()) return hidden.status("the hidden rows of expertFeedForward");
+  if (!rows.isOk()) return rows.status("the output rows of expertFeedForward");
+  Status done = checkPlan(plan, assignment.ints());
+  if (done.isOk()) done = multiplyRows(plan, x, plan.slotToken, C, gateUp, false, 2 * H, activations);
+  if (!done.isOk()) return done;
+  activate(activations, S, H, hidden.floats());
+  done = multiplyRows(plan, hidden.floats(), nullptr, H, down, false, C, rows.floats());
+  if (!done.isOk()) return done;
+  return combineRows(rows.floats(), weights, plan.tokenSlot, plan.N, plan.K, C, y);
+}
+
+Status expertFeedForwardBackward(const ExpertPlan& plan, const float* x, const float* weights, const float* gateUp,
+                                 const float* down, const float* dy, float* activations, float* dx, float* dWeights,
+                                 float* dGateUp, float* dDown) {
+  int64_t S = plan.N * plan.K, C = plan.C, H = plan.H;
+  Scratch assignments(1, S), hiddenRows(1, S * H), slotRows(1, S * C);
+  if (!assignments.isOk()) return assignments.status("the slots of expertFeedForward");
+  if (!hiddenRows.isOk()) return hiddenRows.status("the hidden rows of expertFeedForward");
+  if (!slotRows.isOk()) return slotRows.status("the gradient rows of expertFeedForward");
+  int32_t* assignment = assignments.ints();
+  float* hidden = hiddenRows.floats();
+  float* rows = slotRows.floats();
+
+  Status done = checkPlan(plan, assignment);
+  if (!done.isOk()) return done;
+  // dy by slot is needed twice, once as the B of a product, which can't gather: one copy.
+  done = gatherRows(dy, plan.slotToken, plan.N, S, C, rows);
+  if (done.isOk()) done = multiplyRows(plan, rows, nullptr, C, down, true, H, hidden);
+  if (!done.isOk()) return done;
+  activateBackward(plan, assignment, weights, activations, hidden, dWeights);
+  done = multiplyWeightGradient(plan, hidden, nullptr, H, rows, C, dDown);
+  if (done.isOk()) done = multiplyWeightGradient(plan, x, plan.slotToken, C, activations, 2 * H, dGateUp);
+  if (done.isOk()) done = multiplyRows(plan, activations, nullptr, 2 * H, gateUp, true, C, rows);
+  if (!done.isOk()) return done;
+  return combineRows(rows, nullptr, plan.tokenSlot, plan.N, plan.K, C, dx);
+}
+
+}  // namespace moe::MOE_ISA

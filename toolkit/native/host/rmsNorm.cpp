@@ -1,0 +1,61 @@
+#include "rmsNorm.h"
+
+#include "parallel.h"
+#include "rows.h"
+#include "scratch.h"
+#include "simd.h"
+
+namespace moe::MOE_ISA {
+
+Status rmsNormForward(const float* x, const float* gain, float epsilon, int64_t rows, int64_t C, float* y,
+                      float* scale) {
+  parallelRanges(rows, rowGrain(C), [&](int64_t begin, int64_t end, int) {
+    for (int64_t r = begin; r < end; ++r) {
+      const float* from = x + r * C;
+      float* to = y + r * C;
+      float meanSquare = dotRows(from, from, C) / static_cast<float>(C);
+      float factor = 1.0f / __builtin_sqrtf(meanSquare + epsilon);
+      scale[r] = factor;
+      forEachVector(C, [&](int64_t c, auto lanes) { lanes.store(to + c, lanes.load(from + c) * factor * lanes.load(gain + c)); });
+    }
+  });
+  return Status::ok();
+}
+
+Status rmsNormBackward(const float* x, const float* gain, const float* scale, const float* dy, int64_t rows, int64_t C,
+                       float* dx, float* dGain) {
+  // The cuts depend on the sizes alone, and their sums are added in order: the same bits with any number of threads.
+  constexpr int64_t kMostCuts = 32;
+  int64_t rowsPerCut = (rows + kMostCuts - 1) / kMostCuts;
+  if (rowsPerCut < rowGrain(C)) rowsPerCut = rowGrain(C);
+  int64_t cuts = (rows + rowsPerCut - 1) / rowsPerCut;
+  Scratch sums(cuts > 0 ? cuts : 1, C);
+  if (!sums.isOk()) return sums.status("the gain's gradient in rmsNorm");
+
+  parallelRanges(rows, rowsPerCut, [&](int64_t begin, int64_t end, int) {
+    float* sum = sums.floats(begin / rowsPerCut);
+    fillRow(sum, 0.0f, C);
+    for (int64_t r = begin; r < end; ++r) {
+      const float* from = x + r * C;
+      const float* gradient = dy + r * C;
+      float* to = dx + r * C;
+      float factor = scale[r];
+      vf along = {};
+      forEachVector(C, [&](int64_t c, auto lanes) {
+        vf dyx = lanes.load(gradient + c) * lanes.load(from + c);
+        along = fma(dyx, lanes.load(gain + c), along);
+        lanes.store(sum + c, fma(dyx, broadcast(factor), lanes.load(sum + c)));
+      });
+      float pull = hsum(along) * factor * factor * factor / static_cast<float>(C);
+      forEachVector(C, [&](int64_t c, auto lanes) {
+        vf straight = lanes.load(gradient + c) * lanes.load(gain + c) * factor;
+        lanes.store(to + c, straight - lanes.load(from + c) * pull);
+      });
+    }
+  });
+  fillRow(dGain, 0.0f, C);
+  for (int64_t cut = 0; cut < cuts; ++cut) addRow(dGain, sums.floats(cut), C);
+  return Status::ok();
+}
+
+}  // namespace moe::MOE_ISA

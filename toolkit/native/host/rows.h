@@ -1,0 +1,93 @@
+#pragma once
+#include <cstdint>
+
+#include "simd.h"
+
+/* Work on one row of a matrix, and how many rows make a task. */
+namespace moe::MOE_ISA {
+
+/** Elements that are worth handing to another thread. */
+inline constexpr int64_t kElementsPerTask = 16384;
+
+/** Rows of C elements that make a task. */
+MOE_INLINE int64_t rowGrain(int64_t C) { return C >= kElementsPerTask || C <= 0 ? 1 : kElementsPerTask / C; }
+
+/** A whole vector of a row. */
+struct WholeVector {
+  MOE_INLINE vf load(const float* from) const { return MOE_ISA::load(from); }
+  MOE_INLINE void store(float* to, vf v) const { MOE_ISA::store(to, v); }
+};
+
+/** The end of a row: loads give 0 in the other lanes, stores leave what is behind the row alone. */
+struct PartVector {
+  int64_t lanes;
+  MOE_INLINE vf load(const float* from) const { return loadFirst(from, lanes); }
+  MOE_INLINE void store(float* to, vf v) const { storeFirst(to, v, lanes); }
+};
+
+/** Calls body(c, lanes) for c = 0, kLanes, …; `lanes` loads and stores what belongs to the row. */
+template <class Body>
+MOE_INLINE void forEachVector(int64_t C, Body&& body) {
+  int64_t c = 0;
+  for (; c + kLanes <= C; c += kLanes) body(c, WholeVector{});
+  if (c < C) body(c, PartVector{C - c});
+}
+
+MOE_INLINE void fillRow(float* to, float value, int64_t C) {
+  forEachVector(C, [&](int64_t c, auto lanes) { lanes.store(to + c, broadcast(value)); });
+}
+
+MOE_INLINE void copyRow(float* to, const float* from, int64_t C) {
+  forEachVector(C, [&](int64_t c, auto lanes) { lanes.store(to + c, lanes.load(from + c)); });
+}
+
+MOE_INLINE void addRow(float* to, const float* from, int64_t C) {
+  forEachVector(C, [&](int64_t c, auto lanes) { lanes.store(to + c, lanes.load(to + c) + lanes.load(from + c)); });
+}
+
+MOE_INLINE void scaleRow(float* to, const float* from, float factor, int64_t C) {
+  forEachVector(C, [&](int64_t c, auto lanes) { lanes.store(to + c, lanes.load(from + c) * factor); });
+}
+
+/** to += factor · from */
+MOE_INLINE void addScaledRow(float* to, const float* from, float factor, int64_t C) {
+  forEachVector(C, [&](int64_t c, auto lanes) {
+    lanes.store(to + c, fma(lanes.load(from + c), broadcast(factor), lanes.load(to + c)));
+  });
+}
+
+MOE_INLINE float dotRows(const float* a, const float* b, int64_t C) {
+  vf sum = {};
+  forEachVector(C, [&](int64_t c, auto lanes) { sum = fma(lanes.load(a + c), lanes.load(b + c), sum); });
+  return hsum(sum);
+}
+
+/** The largest element; −∞ of an empty row; a NaN may be ignored. */
+MOE_INLINE float largestOfRow(const float* from, int64_t C) {
+  constexpr float kLowest = -__builtin_inff();
+  vf most = broadcast(kLowest);
+  int64_t c = 0;
+  for (; c + kLanes <= C; c += kLanes) most = vmax(load(from + c), most);
+  float largest = hmax(most);
+  for (; c < C; ++c) largest = from[c] > largest ? from[c] : largest;
+  return largest;
+}
+
+/** to = e^(from − shift); returns the sum. */
+MOE_INLINE float expRow(float* to, const float* from, float shift, int64_t C) {
+  vf sum = {};
+  int64_t c = 0;
+  for (; c + kLanes <= C; c += kLanes) {
+    vf power = vexp(load(from + c) - shift);
+    store(to + c, power);
+    sum += power;
+  }
+  if (c < C) {
+    int64_t left = C - c;
+    storeFirst(to + c, vexp(loadFirst(from + c, left) - shift), left);
+    sum += loadFirst(to + c, left);  // zeros where the row has ended
+  }
+  return hsum(sum);
+}
+
+}  // namespace moe::MOE_ISA

@@ -1,0 +1,110 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { hasNativeKernel, registerNativeKernel } from "../backend/nativeKernel.ts";
+import { ShapeError } from "../errors.ts";
+import { Kept, runKernel } from "./runKernel.ts";
+import { checkShapes } from "./shapes.ts";
+
+/** Causal scaled dot-product attention with grouped key/value heads. Queries are the last Tq of Tk positions: query i
+ *  sees keys j ≤ i + (Tk − Tq). Query head h reads key/value head ⌊h · G / Q⌋; scale 1/√D.
+ *  @param query [B, Tq, Q, D] float32
+ *  @param key [B, Tk, G, D] float32, Tk ≥ Tq, Q a multiple of G
+ *  @param value [B, Tk, G, D] float32
+ *  @returns [B, Tq, Q, D]; differentiable in all three
+ *  @throws ShapeError E_SHAPE_*, E_SHAPE_HEADS, E_SHAPE_CAUSAL
+ *  Source: Vaswani et al. 2017, eq. 1, arXiv:1706.03762; grouped heads: Ainslie et al. 2023, arXiv:2305.13245 */
+export function attention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor): tf.Tensor4D {
+  const sizes = checkShapes("attention", { query: [query, "B Tq Q D"], key: [key, "B Tk G D"], value: [value, "B Tk G D"] });
+  const { Tq, Tk, Q, G } = sizes;
+  if (G === 0 || Q % G !== 0) {
+    throw new ShapeError({
+      code: "E_SHAPE_HEADS", what: `attention got ${Q} query heads and ${G} key/value heads`,
+      why: "each key/value head serves the same number of query heads", fix: "make numHeads a multiple of numKeyValueHeads",
+    });
+  }
+  if (Tk < Tq) {
+    throw new ShapeError({
+      code: "E_SHAPE_CAUSAL", what: `attention got ${Tq} queries and ${Tk} keys`,
+      why: "the queries are the last positions of the keys", fix: "pass the keys and values of all tokens up to the last query",
+    });
+  }
+  if (!hasNativeKernel("Attention")) return composedAttention(query, key, value, sizes);
+  const attrs: AttentionAttrs = { logSumExp: new Kept() };
+  return runKernel<tf.Tensor4D>("Attention", { query, key, value }, attrs);
+}
+
+/** attention out of tfjs ops, for backends without the kernel: holds B·Q·Tq·Tk scores. */
+function composedAttention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, sizes: Record<string, number>): tf.Tensor4D {
+  const { B, Tq, Tk, Q, G, D } = sizes;
+  const R = Q / G;
+  return tf.tidy(() => {
+    // All queries that share a key/value head become rows of one matrix, so keys and values are never repeated.
+    const rows = tf.reshape(tf.transpose(tf.reshape(query, [B, Tq, G, R, D]), [0, 2, 3, 1, 4]), [B * G, R * Tq, D]);
+    const keys = tf.reshape(tf.transpose(key, [0, 2, 1, 3]), [B * G, Tk, D]);
+    const values = tf.reshape(tf.transpose(value, [0, 2, 1, 3]), [B * G, Tk, D]);
+    const scores = tf.mul(tf.matMul(rows, keys, false, true), 1 / Math.sqrt(D));
+    const probabilities = tf.softmax(tf.add(scores, causalMask(R, Tq, Tk)));
+    const mixed = tf.reshape(tf.matMul(probabilities, values), [B, G, R, Tq, D]);
+    return tf.reshape(tf.transpose(mixed, [0, 3, 1, 2, 4]), [B, Tq, Q, D]);
+  });
+}
+
+/** Added to a score to hide a key: so low that exp gives 0, and finite, so that no backend makes NaN of it. */
+const hiddenScore = -1e30;
+
+/** [R · Tq, Tk], 0 where a query sees a key. */
+function causalMask(R: number, Tq: number, Tk: number): tf.Tensor2D {
+  const mask = new Float32Array(R * Tq * Tk);
+  for (let row = 0; row < R * Tq; row++) {
+    mask.fill(hiddenScore, row * Tk + (row % Tq) + (Tk - Tq) + 1, (row + 1) * Tk);
+  }
+  return tf.tensor2d(mask, [R * Tq, Tk]);
+}
+
+interface AttentionAttrs {
+  /** of each query's scaled scores, [B, Q, Tq] */
+  readonly logSumExp: Kept;
+}
+
+type SixSizes = [B: number, Tq: number, Tk: number, Q: number, G: number, D: number];
+
+function sizesOf(query: tf.TensorInfo, key: tf.TensorInfo): SixSizes {
+  const [B, Tq, Q, D] = query.shape;
+  return [B, Tq, key.shape[1], Q, key.shape[2], D];
+}
+
+registerNativeKernel<AttentionAttrs>("Attention", ({ inputs: { query, key, value }, attrs, backend, native }) => {
+  const sizes = sizesOf(query, key);
+  const [B, Tq, , Q, , D] = sizes;
+  const y = backend.allocate("float32", B * Tq * Q * D);
+  const logSumExp = backend.allocate("float32", B * Q * Tq);
+  native.attentionForward(...sizes, backend.floats(query), backend.floats(key), backend.floats(value), y, logSumExp);
+  attrs.logSumExp.keep(backend, logSumExp);
+  return backend.output(query.shape, "float32", y);
+});
+
+registerNativeKernel<AttentionAttrs>("AttentionGradient", ({ inputs: { query, key, value, y, dy }, attrs, backend, native }) => {
+  const sizes = sizesOf(query, key);
+  const [B, Tq, Tk, Q, G, D] = sizes;
+  const inputs = [backend.floats(query), backend.floats(key), backend.floats(value)] as const;
+  const dQuery = backend.allocate("float32", B * Tq * Q * D);
+  const dKey = backend.allocate("float32", B * Tk * G * D);
+  const dValue = backend.allocate("float32", B * Tk * G * D);
+  let logSumExp = attrs.logSumExp.take();
+  if (!logSumExp) {
+    logSumExp = backend.allocate("float32", B * Q * Tq);
+    native.attentionForward(...sizes, ...inputs, dQuery, logSumExp);
+  }
+  native.attentionBackward(...sizes, ...inputs, backend.floats(y), logSumExp, backend.floats(dy), dQuery, dKey, dValue);
+  backend.release(logSumExp);
+  return [backend.output(query.shape, "float32", dQuery), backend.output(key.shape, "float32", dKey), backend.output(value.shape, "float32", dValue)];
+});
+
+tf.registerGradient({
+  kernelName: "Attention",
+  inputsToSave: ["query", "key", "value"],
+  outputsToSave: [true],
+  gradFunc: (dy, [query, key, value, y], attrs) => {
+    const [dQuery, dKey, dValue] = runKernel<tf.Tensor[]>("AttentionGradient", { query, key, value, y, dy: dy as tf.Tensor }, attrs);
+    return { query: () => dQuery, key: () => dKey, value: () => dValue };
+  },
+});

@@ -1,0 +1,87 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { hasNativeKernel, registerNativeKernel } from "../backend/nativeKernel.ts";
+import { runKernel } from "./runKernel.ts";
+import { checkRange, checkShapes } from "./shapes.ts";
+
+/** Where each of the N·K assignments goes: slots are assignments sorted by expert, in token order inside an expert.
+ *  None of its tensors carries a gradient. */
+export interface DispatchPlan {
+  /** Slots of expert e are offsets[e] ≤ s < offsets[e + 1]; [E + 1] int32. */
+  readonly offsets: tf.Tensor1D;
+  /** Token of slot s; [N·K] int32. */
+  readonly slotToken: tf.Tensor1D;
+  /** Slot of choice k of token n; [N, K] int32. */
+  readonly tokenSlot: tf.Tensor2D;
+}
+
+/** Sorts the assignments by expert, stably, so that a run repeats bit for bit. A counting sort on the host: as fast as
+ *  a kernel for thousands of assignments, and its results are off the tape.
+ *  @param ids chosen experts, [N, K] int32, each from 0 to E − 1
+ *  @throws ShapeError, DataError E_INDEX_RANGE */
+export function planDispatch(ids: tf.Tensor, numExperts: number): DispatchPlan {
+  const { N, K } = checkShapes("planDispatch", { ids: [ids, "N K", "int32"] });
+  const expertOf = ids.dataSync<"int32">();
+  checkRange("planDispatch", "ids", expertOf, numExperts);
+  const offsets = new Int32Array(numExperts + 1);
+  for (const e of expertOf) offsets[e + 1]++;
+  for (let e = 0; e < numExperts; e++) offsets[e + 1] += offsets[e];
+  const nextSlot = offsets.slice(0, numExperts);
+  const slotToken = new Int32Array(N * K);
+  const tokenSlot = new Int32Array(N * K);
+  for (let i = 0; i < N * K; i++) {
+    const slot = nextSlot[expertOf[i]]++;
+    slotToken[slot] = Math.floor(i / K);
+    tokenSlot[i] = slot;
+  }
+  return {
+    offsets: tf.tensor1d(offsets, "int32"),
+    slotToken: tf.tensor1d(slotToken, "int32"),
+    tokenSlot: tf.tensor2d(tokenSlot, [N, K], "int32"),
+  };
+}
+
+/** Copies the row of each token to its slots: rows[s] = x[slotToken[s]].
+ *  @param x [N, C] float32
+ *  @returns [N·K, C]; differentiable in x
+ *  @throws ShapeError */
+export function dispatch(x: tf.Tensor, plan: DispatchPlan): tf.Tensor2D {
+  const { N, K, C } = checkShapes("dispatch", { x: [x, "N C"], tokenSlot: [plan.tokenSlot, "N K", "int32"], slotToken: [plan.slotToken, "N*K", "int32"] });
+  if (!hasNativeKernel("Dispatch")) return composedDispatch(x, plan, [N, K, C]);
+  return runKernel<tf.Tensor2D>("Dispatch", { x, slotToken: plan.slotToken, tokenSlot: plan.tokenSlot }, {});
+}
+
+/** dispatch out of tfjs ops. The gradient sums the K rows of each token: a gather, where tfjs itself would compare
+ *  every segment with every row. */
+function composedDispatch(x: tf.Tensor, plan: DispatchPlan, [N, K, C]: [number, number, number]): tf.Tensor2D {
+  const gather = tf.customGrad((source, save) => {
+    (save as tf.GradSaveFunc)([plan.tokenSlot]);
+    return {
+      value: tf.gather(source as tf.Tensor, plan.slotToken),
+      gradFunc: (dy: tf.Tensor, [tokenSlot]: tf.Tensor[]) =>
+        tf.sum(tf.reshape(tf.gather(dy, tf.reshape(tokenSlot, [N * K])), [N, K, C]), 1),
+    };
+  });
+  return gather(x) as tf.Tensor2D;
+}
+
+registerNativeKernel("Dispatch", ({ inputs: { x, slotToken }, backend, native }) => {
+  const [N, C] = x.shape;
+  const [S] = slotToken.shape;
+  const rows = backend.allocate("float32", S * C);
+  native.gatherRows(N, S, C, backend.floats(x), backend.ints(slotToken), rows);
+  return backend.output([S, C], "float32", rows);
+});
+
+registerNativeKernel("DispatchGradient", ({ inputs: { dy, tokenSlot }, backend, native }) => {
+  const [N, K] = tokenSlot.shape;
+  const C = dy.shape[1];
+  const dx = backend.allocate("float32", N * C);
+  native.combineRows(N, K, C, backend.floats(dy), null, backend.ints(tokenSlot), dx);
+  return backend.output([N, C], "float32", dx);
+});
+
+tf.registerGradient({
+  kernelName: "Dispatch",
+  inputsToSave: ["tokenSlot"],
+  gradFunc: (dy, [tokenSlot]) => ({ x: () => runKernel("DispatchGradient", { dy: dy as tf.Tensor, tokenSlot }, {}) }),
+});

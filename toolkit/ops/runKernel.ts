@@ -1,0 +1,29 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { NativeBackend } from "../backend/storage.ts";
+
+/** Runs one of our kernels on the current backend, recorded on tfjs's tape. tfjs types attributes as plain values; ours
+ *  also hold what the backward pass needs, which it hands on untouched. */
+export function runKernel<Output extends tf.Tensor | tf.Tensor[]>(name: string, inputs: Readonly<Record<string, tf.Tensor>>, attrs: object): Output {
+  return tf.engine().runKernel<Output>(name, inputs, attrs as tf.NamedAttrMap);
+}
+
+/** Values that a forward kernel leaves for its backward pass: an array beside the tape, because a second output would
+ *  get a dense gradient of zeros. Empty when no gradient is being recorded, and after the backward pass took it: a second
+ *  backward pass has to compute the values again. */
+export class Kept {
+  private readonly isWanted = tf.engine().isTapeOn();
+  private values: Float32Array | undefined;
+
+  /** Called once by the forward kernel, with values from backend.allocate. */
+  keep(backend: NativeBackend, values: Float32Array): void {
+    if (this.isWanted) this.values = values;
+    else backend.release(values);
+  }
+
+  /** The values, once; the caller releases them. */
+  take(): Float32Array | undefined {
+    const { values } = this;
+    this.values = undefined;
+    return values;
+  }
+}

@@ -1,0 +1,14 @@
+export { Figure, type FigureParts } from "./figure.ts";
+export { figureToHtml } from "./page.ts";
+export { plotLibrary } from "./library.ts";
+export { lineChart, type LineChartOptions, type LineSeries } from "./lineChart.ts";
+export { expertLoad, type ExpertLoadOptions, type ExpertLoadRow } from "./expertLoad.ts";
+export { loadBalance, type LoadBalanceRow } from "./loadBalance.ts";
+export { routerEntropy, type RouterEntropyRow } from "./routerEntropy.ts";
+export { tokenStrip, type TokenStripOptions, type TokenStripRows } from "./tokenStrip.ts";
+export { type LossPoint, trainingProgress, type TrainingProgressRows } from "./trainingProgress.ts";
+export { liveDisplay, type LiveDisplay } from "./live.ts";
+export { ProgressBar, type ProgressBarOptions, type ProgressFields } from "./progress.ts";
+export { type Displayable, displaySymbol, type MimeBundle } from "./notebook.ts";
+export { categoryColor, categoryColors } from "./palette.ts";
+export type { Axis, BarTrace, HeatmapTrace, Layout, ScatterTrace, Trace } from "./plotlyTypes.ts";

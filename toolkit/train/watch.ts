@@ -1,0 +1,52 @@
+import type { TrainOptions } from "./trainer.ts";
+import { liveDisplay, type LiveDisplay } from "../plot/live.ts";
+import { displaySymbol, type Displayable } from "../plot/notebook.ts";
+import { ProgressBar } from "../plot/progress.ts";
+import { trainingProgress, type LossPoint } from "../plot/trainingProgress.ts";
+
+/** Most points of the loss curve that are drawn; more would slow the page, not inform. */
+const maxPoints = 400;
+/** Shares of single batches are noisy: the heatmap shows the mean over this many steps. */
+const loadWindowSteps = 20;
+
+/** Shows a run while it goes: a progress bar and one figure with losses and expert load. In a terminal the bar alone.
+ *  Use: `await train(model, data, recipe, { ...watchTraining() })`. */
+export function watchTraining(): Required<Pick<TrainOptions, "onStep" | "onEvaluation" | "onEnd">> {
+  let bar: ProgressBar | undefined, figure: LiveDisplay | undefined, totalSteps = 0;
+  let training: LossPoint[] = [];
+  const validation: LossPoint[] = [];
+  const recentLoads: (readonly (readonly number[])[])[] = [];
+
+  // Drawn when it is shown, which is more seldom than a step.
+  const picture: Displayable = {
+    [displaySymbol]: () => trainingProgress({
+      training, validation,
+      load: (recentLoads[0] ?? []).flatMap((row, layer) => row.map((_, expert) => ({
+        layer, expert, share: recentLoads.reduce((sum, load) => sum + load[layer][expert], 0) / recentLoads.length,
+      }))),
+    }, { totalSteps })[displaySymbol](),
+  };
+
+  return {
+    onStep: ({ step, lossNats, tokensPerSecond, expertLoad }, { steps }) => {
+      totalSteps = steps;
+      bar ??= new ProgressBar({ total: steps, label: "training", unit: "steps" });
+      bar.update(step, { lossNats, tokensPerSecond });
+      training.push({ step, lossNats });
+      if (training.length > maxPoints) training = training.filter((_, index) => index % 2 === 1);
+      recentLoads.push(expertLoad);
+      if (recentLoads.length > loadWindowSteps) recentLoads.shift();
+      if (figure) figure.update(picture);
+      else figure = liveDisplay(picture, { minIntervalMs: 1000 });
+    },
+    onEvaluation: ({ step, validationLossNats }) => {
+      validation.push({ step, lossNats: validationLossNats });
+      bar?.update(step, { validationLossNats });
+      figure?.update(picture);
+    },
+    onEnd: async () => {
+      await bar?.close();
+      await figure?.close();
+    },
+  };
+}
