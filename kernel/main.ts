@@ -63,8 +63,8 @@ function startKernel(path: string): void {
   hideOwnWarnings();
   surviveUserErrors();
   exitThroughWorker(post);
-  // Ctrl+C in a terminal reaches the whole process group; Jupyter interrupts by message.
-  process.on("SIGINT", () => { runner.interrupt(null); });
+  // Ctrl+C in a terminal reaches the whole process group; the client interrupts by message or ends the kernel.
+  process.on("SIGINT", () => undefined);
   worker.on("message", (message: WorkerMessage) => {
     runs.reset();
     switch (message.type) {

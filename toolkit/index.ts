@@ -12,7 +12,7 @@ export {
 } from "./errors.ts";
 export { RandomSource, type RandomState } from "./random.ts";
 
-export { adamwStep, globalNorm } from "./ops/adamw.ts";
+export { adamwStep, clipByGlobalNorm, globalNorm } from "./ops/adamw.ts";
 export { attention } from "./ops/attention.ts";
 export { combine } from "./ops/combine.ts";
 export { crossEntropy } from "./ops/crossEntropy.ts";

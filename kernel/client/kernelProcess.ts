@@ -56,7 +56,9 @@ export class KernelProcess {
   static async start(command: KernelCommand): Promise<KernelProcess> {
     const { connection, path, folder } = await createConnectionFile();
     const [program = process.execPath, ...rest] = command.argv.map((part) => part.replaceAll("{connection_file}", path));
-    const child = spawn(program, rest, { cwd: command.cwd, env: { ...process.env, ...command.env }, stdio: ["ignore", "ignore", "pipe"] });
+    // With this variable, Jupyter's own, the kernel ends when this process is gone.
+    const env = { ...process.env, JPY_PARENT_PID: String(process.pid), ...command.env };
+    const child = spawn(program, rest, { cwd: command.cwd, env, stdio: ["ignore", "ignore", "pipe"] });
     return new KernelProcess(child, connection, path, folder);
   }
 

@@ -61,7 +61,7 @@ export class CellCompiler {
   }
 
   compile(code: string): CompiledCell | RefusedCell {
-    this.updateScope();
+    this.#writeScope();
     const { prefix, declarations, identifiers } = this.setCell(code);
     const lineOffset = prefix === "" ? 0 : 1;
     const program = this.#strict.refresh();
@@ -92,11 +92,16 @@ export class CellCompiler {
 
   /** Brings the program up to date with what keep() added, so that the next compile is fast; costs about 20 ms after a declaration. */
   updateScope(): void {
-    if (!this.#isScopeStale) return;
-    this.#isScopeStale = false;
-    this.store.setText(this.#scopePath, this.scope.render());
+    if (!this.#writeScope()) return;
     this.store.setText(this.cellPath, "");
     this.#strict.refresh();
+  }
+
+  #writeScope(): boolean {
+    const wasStale = this.#isScopeStale;
+    if (wasStale) this.store.setText(this.#scopePath, this.scope.render());
+    this.#isScopeStale = false;
+    return wasStale;
   }
 
   /** Puts code into the cell's file, after the imports it needs.

@@ -87,7 +87,8 @@ function serviceHost({ store, rootPaths, cellPath }: CellCompiler): ts.LanguageS
     fileExists: (path) => store.exists(path),
     readFile: (path) => store.readText(path),
     readDirectory: (...rest) => ts.sys.readDirectory(...rest),
-    directoryExists: (path) => ts.sys.directoryExists(path),
+    directoryExists: (path) => store.directoryExists(path),
+    realpath: (path) => store.realPath(path),
     getDirectories: (path) => ts.sys.getDirectories(path),
   };
 }

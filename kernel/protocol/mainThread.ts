@@ -13,6 +13,9 @@ const PING_RETRY_MS = 20;
 /** After this an exit is forced: the main thread is in native code, in ms. */
 const EXIT_FORCE_MS = 1000;
 
+/** Output of older cells than this many no longer finds its cell. */
+const REQUESTS_KEPT = 10_000;
+
 interface ActiveRun { readonly id: number; readonly finish: (outcome: CellOutcome) => void; isInterrupted: boolean }
 
 /** The worker's hold on the main thread: gives it cells, stops it, ends it. */
@@ -48,6 +51,7 @@ export class MainThread {
   async run(request: Message, order: Omit<ExecuteOrder, "type" | "runId">): Promise<CellOutcome> {
     const id = ++this.#lastId;
     this.#requests.set(id, request);
+    this.#requests.delete(id - REQUESTS_KEPT);
     const outcome = await new Promise<CellOutcome>((finish) => {
       this.#active = { id, finish, isInterrupted: false };
       this.post({ type: "execute", runId: id, ...order });

@@ -27,7 +27,7 @@ export const kernelInfo: RequestHandler = () => ({
   supported_features: [],
 });
 
-/** connect_request: the ports, as the connection file has them. */
-export const connect: RequestHandler = ({ connection: { ports } }) => ({
-  status: "ok", shell_port: ports.shell, iopub_port: ports.iopub, stdin_port: ports.stdin, hb_port: ports.heartbeat, control_port: ports.control,
+/** connect_request: the ports, as the connection file has them, and how many messages were dropped as malformed. */
+export const connect: RequestHandler = ({ connection: { ports }, sockets }) => ({
+  status: "ok", dropped_messages: sockets.droppedMessages, shell_port: ports.shell, iopub_port: ports.iopub, stdin_port: ports.stdin, hb_port: ports.heartbeat, control_port: ports.control,
 });

@@ -32,7 +32,8 @@ describe("two operands", () => {
   test("integers and booleans keep their dtype", async () => {
     await expectSameAsCpu("Add", { a: ints([9, 4], -9, 9), b: ints([4], -9, 9) });
     await expectSameAsCpu("Multiply", { a: ints([6], -9, 9), b: ints([6], -9, 9) });
-    await expectSameAsCpu("Greater", { a: ints([9, 4], -9, 9), b: ints([4], -9, 9) });
+    for (const kernel of ["Equal", "NotEqual", "Greater", "GreaterEqual", "Less", "LessEqual"])
+      for (const [a, b] of shapePairs) await expectSameAsCpu(kernel, { a: ints(a, -3, 3), b: ints(b, -3, 3) });
     await expectSameAsCpu("LogicalAnd", { a: bools([40, 3]), b: bools([3]) });
     await expectSameAsCpu("LogicalOr", { a: bools([3]), b: bools([40, 3]) });
   });

@@ -1,4 +1,9 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Dealer, Request } from "zeromq";
 import { KernelClient } from "../../kernel/client/kernelClient.ts";
@@ -37,6 +42,7 @@ describe("the wire", () => {
     const { connection } = client.process;
     const wire = new Wire(connection.key, connection.digest, "tester");
     const socket = shell();
+    const dropped = Number((await ask("connect_request", {})).dropped_messages);
     const good = wire.encode({ type: "kernel_info_request", content: {} });
     await socket.send(["nothing"]);
     await socket.send(["<IDS|MSG>", "short"]);
@@ -45,6 +51,7 @@ describe("the wire", () => {
     await socket.send(good);
     expect(wire.decode(await socket.receive()).header.msg_type).toBe("kernel_info_reply");
     socket.close();
+    expect((await ask("connect_request", {})).dropped_messages).toBe(dropped + 3);
   });
 
   test("a tampered part no longer fits its signature", () => {
@@ -167,6 +174,18 @@ describe("the end", () => {
     doomed.process.kill();
     await expect(running).rejects.toThrow(/E_KERNEL_DIED/);
     await doomed.close();
+  });
+
+  test.skipIf(!existsSync("/proc/self"))("a kernel ends when the process that started it is killed", async () => {
+    const script = `import { KernelClient, kernelCommandLine } from ${JSON.stringify(pathToFileURL(join(repositoryFolder, "dist/kernel/index.js")).href)};
+      const client = await KernelClient.start({ argv: kernelCommandLine(), cwd: "." });
+      console.log(client.process.pid);
+      setInterval(() => {}, 1000);`;
+    const parent = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: ["ignore", "pipe", "inherit"] });
+    const [text] = await once(parent.stdout, "data") as [Buffer];
+    const kernelPid = Number(String(text));
+    parent.kill("SIGKILL");
+    await expect.poll(() => existsSync(`/proc/${kernelPid}`), { timeout: 15_000, interval: 200 }).toBe(false);
   });
 
   test("a command that is no kernel is reported with its last words", async () => {

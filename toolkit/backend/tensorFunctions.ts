@@ -2,6 +2,7 @@
  *  and b's strides; a stride of 0 repeats the operand. See kernels/broadcast.ts. */
 type BinaryFunction = (rank: number, layout: Int32Array, a: Float32Array, b: Float32Array, out: Float32Array) => void;
 type CompareFunction = (rank: number, layout: Int32Array, a: Float32Array, b: Float32Array, out: Uint8Array) => void;
+type CompareIntsFunction = (rank: number, layout: Int32Array, a: Int32Array, b: Int32Array, out: Uint8Array) => void;
 type LogicalFunction = (rank: number, layout: Int32Array, a: Uint8Array, b: Uint8Array, out: Uint8Array) => void;
 
 export type BinaryName = "add" | "subtract" | "multiply" | "divide" | "maximum" | "minimum" | "squaredDifference" | "power" | "prelu";
@@ -70,5 +71,6 @@ interface ControlFunctions {
 /** Functions of the addon behind TensorFlow.js's own kernels; native/binding has their C++ side. All arrays are
  *  row-major and contiguous; outputs come last and are wholly overwritten. */
 export type TensorFunctions = ControlFunctions & MatmulFunctions & LayoutFunctions & RowFunctions
-  & Record<BinaryName, BinaryFunction> & Record<CompareName, CompareFunction> & Record<LogicalName, LogicalFunction>
+  & Record<BinaryName, BinaryFunction> & Record<CompareName, CompareFunction>
+  & Record<`${CompareName}Ints`, CompareIntsFunction> & Record<LogicalName, LogicalFunction>
   & Record<UnaryName, UnaryFunction> & Record<ReduceName, ReduceFunction> & Record<IndexName, IndexFunction>;

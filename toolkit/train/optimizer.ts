@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { TrainingError } from "../errors.ts";
-import { adamwStep, globalNorm } from "../ops/adamw.ts";
+import { adamwStep, clipByGlobalNorm } from "../ops/adamw.ts";
 import type { Recipe } from "./recipe.ts";
 
 /** AdamW over named weights, with gradient clipping by global norm.
@@ -27,7 +27,7 @@ export class AdamW {
    *  @throws TrainingError E_GRADIENT_NOT_FINITE; the weights are then untouched */
   update(gradients: ReadonlyMap<string, tf.Tensor>, step: number, learningRate: number): number {
     const { beta1, beta2, adamEpsilon: epsilon, weightDecay, maxGradientNorm } = this.settings;
-    const norm = globalNorm([...gradients.values()]);
+    const { norm, gradientScale } = clipByGlobalNorm([...gradients.values()], maxGradientNorm);
     if (!Number.isFinite(norm)) {
       throw new TrainingError({
         code: "E_GRADIENT_NOT_FINITE", what: `the gradient norm of step ${step} is ${norm}`, why: "updating with it would destroy the weights",
@@ -39,7 +39,7 @@ export class AdamW {
       if (!value || !firstMoment || !secondMoment) throw new TrainingError({ code: "E_GRADIENT_NAME", what: `there is a gradient for ${name}`, why: "the optimizer has no weight of that name", fix: "build the optimizer from the model's parameters()" });
       return { value, gradient, firstMoment, secondMoment, weightDecay: value.rank > 1 ? weightDecay : 0 };
     });
-    adamwStep(updates, { learningRate, beta1, beta2, epsilon, step, gradientScale: Math.min(1, maxGradientNorm / (norm + 1e-6)) });
+    adamwStep(updates, { learningRate, beta1, beta2, epsilon, step, gradientScale });
     return norm;
   }
 

@@ -32,7 +32,8 @@ export function runBinary(name: BinaryName, { inputs: { a, b }, backend, native 
 function runCompare(name: CompareName, { inputs: { a, b }, backend, native }: NativeCall<unknown, Operands>): TensorInfo {
   const { shape, size, rank, layout } = broadcastLayout(a.shape, b.shape);
   const out = backend.allocate("bool", size);
-  native[name](rank, layout, backend.floats(a), backend.floats(b), out);
+  if (a.dtype === "int32") native[`${name}Ints`](rank, layout, backend.ints(a), backend.ints(b), out);
+  else native[name](rank, layout, backend.floats(a), backend.floats(b), out);
   return backend.output(shape, "bool", out);
 }
 
@@ -54,13 +55,14 @@ function addAll({ inputs, backend, native }: NativeCall<unknown, TensorInfo[]>):
 }
 
 const acceptsFloats = ({ a, b }: Operands): boolean => areFloat32(a, b);
+const acceptsNumbers = ({ a, b }: Operands): boolean => areFloat32(a, b) || (a.dtype === "int32" && b.dtype === "int32");
 const acceptsBools = ({ a, b }: Operands): boolean => a.dtype === "bool" && b.dtype === "bool";
 
 export const binaryKernels: readonly NamedKernel[] = [
   ...Object.entries(binaryNames).map(([kernel, name]) =>
     tensorKernel<unknown, Operands>(kernel, { accepts: acceptsFloats, run: (call) => runBinary(name, call) })),
   ...Object.entries(compareNames).map(([kernel, name]) =>
-    tensorKernel<unknown, Operands>(kernel, { accepts: acceptsFloats, run: (call) => runCompare(name, call) })),
+    tensorKernel<unknown, Operands>(kernel, { accepts: acceptsNumbers, run: (call) => runCompare(name, call) })),
   ...Object.entries(logicalNames).map(([kernel, name]) =>
     tensorKernel<unknown, Operands>(kernel, { accepts: acceptsBools, run: (call) => runLogical(name, call) })),
   tensorKernel<unknown, TensorInfo[]>("AddN", { accepts: (inputs) => areFloat32(...inputs), run: addAll }),

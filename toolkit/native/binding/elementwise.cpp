@@ -47,6 +47,15 @@ Status compareOf(Arguments& in) {
   return compare(Op, shape, a, b, in.mutableBytes("out", outputSize(shape)));
 }
 
+/** equalInts(rank, layout, a, b, out) and so on */
+template <CompareOp Op>
+Status compareIntsOf(Arguments& in) {
+  Broadcast shape = broadcastArgument(in);
+  const int32_t* a = in.ints("a", operandSize(shape, shape.aStrides));
+  const int32_t* b = in.ints("b", operandSize(shape, shape.bStrides));
+  return compareInts(Op, shape, a, b, in.mutableBytes("out", outputSize(shape)));
+}
+
 template <LogicalOp Op>
 Status logicalOf(Arguments& in) {
   Broadcast shape = broadcastArgument(in);
@@ -100,11 +109,17 @@ void registerElementwise(Exports& exports) {
   exports.add("power", binaryOf<BinaryOp::power>);
   exports.add("prelu", binaryOf<BinaryOp::prelu>);
   exports.add("equal", compareOf<CompareOp::equal>);
+  exports.add("equalInts", compareIntsOf<CompareOp::equal>);
   exports.add("notEqual", compareOf<CompareOp::notEqual>);
+  exports.add("notEqualInts", compareIntsOf<CompareOp::notEqual>);
   exports.add("greater", compareOf<CompareOp::greater>);
+  exports.add("greaterInts", compareIntsOf<CompareOp::greater>);
   exports.add("greaterEqual", compareOf<CompareOp::greaterEqual>);
+  exports.add("greaterEqualInts", compareIntsOf<CompareOp::greaterEqual>);
   exports.add("less", compareOf<CompareOp::less>);
+  exports.add("lessInts", compareIntsOf<CompareOp::less>);
   exports.add("lessEqual", compareOf<CompareOp::lessEqual>);
+  exports.add("lessEqualInts", compareIntsOf<CompareOp::lessEqual>);
   exports.add("logicalAnd", logicalOf<LogicalOp::both>);
   exports.add("logicalOr", logicalOf<LogicalOp::either>);
   exports.add("negate", unaryOf<UnaryOp::negate>);

@@ -3,8 +3,8 @@
 namespace moe::MOE_ISA {
 namespace {
 
-template <CompareOp Op>
-MOE_INLINE bool holds(float a, float b) {
+template <CompareOp Op, class Element>
+MOE_INLINE bool holds(Element a, Element b) {
   if constexpr (Op == CompareOp::equal) return a == b;
   if constexpr (Op == CompareOp::notEqual) return a != b;
   if constexpr (Op == CompareOp::greater) return a > b;
@@ -13,8 +13,8 @@ MOE_INLINE bool holds(float a, float b) {
   if constexpr (Op == CompareOp::lessEqual) return a <= b;
 }
 
-template <LogicalOp Op>
-MOE_INLINE bool holds(uint8_t a, uint8_t b) {
+template <LogicalOp Op, class Element>
+MOE_INLINE bool holds(Element a, Element b) {
   return Op == LogicalOp::both ? (a != 0) & (b != 0) : (a | b) != 0;
 }
 
@@ -36,9 +36,8 @@ Status run(const Broadcast& shape, const Element* a, const Element* b, uint8_t* 
   return Status::ok();
 }
 
-}  // namespace
-
-Status compare(CompareOp op, const Broadcast& shape, const float* a, const float* b, uint8_t* out) {
+template <class Element>
+Status runCompare(CompareOp op, const Broadcast& shape, const Element* a, const Element* b, uint8_t* out) {
   switch (op) {
     case CompareOp::equal: return run<CompareOp::equal>(shape, a, b, out);
     case CompareOp::notEqual: return run<CompareOp::notEqual>(shape, a, b, out);
@@ -48,6 +47,16 @@ Status compare(CompareOp op, const Broadcast& shape, const float* a, const float
     case CompareOp::lessEqual: return run<CompareOp::lessEqual>(shape, a, b, out);
   }
   return Status::outOfRange("op", static_cast<int64_t>(op), 0, static_cast<int64_t>(CompareOp::lessEqual));
+}
+
+}  // namespace
+
+Status compare(CompareOp op, const Broadcast& shape, const float* a, const float* b, uint8_t* out) {
+  return runCompare(op, shape, a, b, out);
+}
+
+Status compareInts(CompareOp op, const Broadcast& shape, const int32_t* a, const int32_t* b, uint8_t* out) {
+  return runCompare(op, shape, a, b, out);
 }
 
 Status logical(LogicalOp op, const Broadcast& shape, const uint8_t* a, const uint8_t* b, uint8_t* out) {

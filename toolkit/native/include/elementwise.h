@@ -38,6 +38,7 @@ MOE_KERNEL(Status, binary, (BinaryOp op, const Broadcast& shape, const float* a,
 
 /** out = 1 where op(a, b) holds, else 0. Comparing with NaN: only notEqual holds. */
 MOE_KERNEL(Status, compare, (CompareOp op, const Broadcast& shape, const float* a, const float* b, uint8_t* out))
+MOE_KERNEL(Status, compareInts, (CompareOp op, const Broadcast& shape, const int32_t* a, const int32_t* b, uint8_t* out))
 
 /** out = 1 or 0, from bytes of which any but 0 counts as true. */
 MOE_KERNEL(Status, logical, (LogicalOp op, const Broadcast& shape, const uint8_t* a, const uint8_t* b, uint8_t* out))
