@@ -6,6 +6,8 @@ export interface ToolkitEnvironment {
   readonly backend?: string;
   /** MOE_LAB_THREADS: threads of the native backend, 1 to 256 */
   readonly threads?: number;
+  /** MOE_LAB_ADDON: path of the native addon to load in place of the built one, e.g. one built with sanitizers */
+  readonly addon?: string;
 }
 
 const MOST_THREADS = 256; // kMostThreads in native/include/parallel.h
@@ -13,10 +15,11 @@ const MOST_THREADS = 256; // kMostThreads in native/include/parallel.h
 /** Reads and checks the environment.
  *  @throws ConfigError E_THREADS when MOE_LAB_THREADS is no whole number from 1 to 256 */
 export function readEnvironment(variables: NodeJS.ProcessEnv = process.env): ToolkitEnvironment {
-  const { MOE_LAB_BACKEND: backend, MOE_LAB_THREADS: threads } = variables;
+  const { MOE_LAB_BACKEND: backend, MOE_LAB_THREADS: threads, MOE_LAB_ADDON: addon } = variables;
   return {
     ...(backend !== undefined && backend !== "" && { backend }),
     ...(threads !== undefined && threads !== "" && { threads: readThreads(threads) }),
+    ...(addon !== undefined && addon !== "" && { addon }),
   };
 }
 

@@ -1,4 +1,6 @@
 /** The public names of moe-lab. Importing it makes the fastest backend the current one of TensorFlow.js. */
+// tensor.add(…) and the other chained ops: backend/register.ts brings them in, this line their types.
+/// <reference types="@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops.js" preserve="true" />
 import * as tf from "@tensorflow/tfjs-core";
 import { chooseBackend } from "./backend/choose.ts";
 

@@ -17,12 +17,20 @@ export function highlightTypeScript(code: string): string {
     if (token === ts.SyntaxKind.CloseBraceToken && braces.pop() === "template") token = scanner.reScanTemplateToken(false);
     if (token === ts.SyntaxKind.OpenBraceToken) braces.push("block");
     if (token === ts.SyntaxKind.TemplateHead || token === ts.SyntaxKind.TemplateMiddle) braces.push("template");
-    const name = className(token);
+    const isName = isPropertyName(token, previous, code.slice(scanner.getTokenEnd()));
+    const name = isName ? null : className(token);
     const text = escapeHtml(scanner.getTokenText());
     html += name === null ? text : `<span class="${name}">${text}</span>`;
     if (!isTrivia(token)) previous = token;
   }
   return html;
+}
+
+/** Words such as `from` and `type` are keywords in some places only. */
+function isPropertyName(token: ts.SyntaxKind, previous: ts.SyntaxKind, following: string): boolean {
+  if (previous === ts.SyntaxKind.DotToken || previous === ts.SyntaxKind.QuestionDotToken) return true;
+  const isContextual = token > ts.SyntaxKind.LastReservedWord && token <= ts.SyntaxKind.LastKeyword;
+  return isContextual && /^\s*[:(?]/.test(following) && token !== ts.SyntaxKind.AsyncKeyword && token !== ts.SyntaxKind.AwaitKeyword;
 }
 
 function isTrivia(token: ts.SyntaxKind): boolean {

@@ -50,6 +50,12 @@ export interface CellFailure {
   readonly traceback: readonly string[];
 }
 
+/** Between two interrupts of a cell that does not stop, in ms. */
+const STOP_RETRY_MS = 1000;
+/** A title longer than this is cut, in UTF-16 units. */
+const TITLE_LENGTH = 72;
+const STOPPED = { ename: "KeyboardInterrupt", evalue: "the run was stopped", traceback: [] };
+
 /** Runs a notebook from top to bottom in a fresh kernel over the Jupyter protocol; stops at the first failing cell
  *  that is not tagged `raises-exception`.
  *  @returns the executed notebook, and the failure if there was one
@@ -105,17 +111,20 @@ async function runCells(client: KernelClient, notebook: Notebook, options: RunNo
 async function runCell(
   client: KernelClient, cell: NotebookCell, index: number, outputs: CellOutputs, cellOfRequest: Map<string, NotebookCell>, options: RunNotebookOptions,
 ): Promise<CellFailure | null> {
+  if (options.signal?.aborted === true) return { index, ...STOPPED };
   let stopReason: string | null = null;
+  let stopping: NodeJS.Timeout | undefined;
   const stop = (reason: string): void => {
     stopReason ??= reason;
-    // A kernel that died meanwhile has failed the cell already.
-    client.interrupt().catch(() => undefined);
+    // Again and again: the cell may catch what stops it. A kernel that died meanwhile has failed the cell already.
+    const interrupt = (): void => { client.interrupt().catch(() => undefined); };
+    interrupt();
+    stopping ??= setInterval(interrupt, STOP_RETRY_MS);
   };
   const timer = options.timeoutSeconds === undefined ? undefined
     : setTimeout(stop, options.timeoutSeconds * 1000, `the cell took longer than ${options.timeoutSeconds} s`);
-  const onAbort = (): void => { stop("the run was stopped"); };
+  const onAbort = (): void => { stop(STOPPED.evalue); };
   options.signal?.addEventListener("abort", onAbort);
-  if (options.signal?.aborted === true) onAbort();
   try {
     const reply = await client.execute(cell.source, {
       onMessage: (message) => {
@@ -133,6 +142,7 @@ async function runCell(
     return { index, ename: error.name, evalue: error.message, traceback: [error.message] };
   } finally {
     clearTimeout(timer);
+    clearInterval(stopping);
     options.signal?.removeEventListener("abort", onAbort);
   }
 }
@@ -160,5 +170,6 @@ function titleOf(notebook: Notebook, index: number): string {
   const [cell, above] = [notebook.cells[index], notebook.cells[index - 1]];
   const heading = above?.cell_type === "markdown" ? /^#+\s+(.+)$/m.exec(above.source)?.[1] : undefined;
   const firstLine = cell?.source.split("\n").find((line) => line.trim() !== "")?.trim() ?? "";
-  return (heading ?? firstLine.replace(/^\/\/\s*/, "")).trim();
+  const title = (heading ?? firstLine.replace(/^\/\/\s*/, "")).trim();
+  return title.length > TITLE_LENGTH ? `${title.slice(0, TITLE_LENGTH - 1)}…` : title;
 }

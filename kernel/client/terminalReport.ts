@@ -18,8 +18,10 @@ export interface TerminalReport {
 /** Without a terminal to rewrite, a progress line is printed this often at most, in ms. */
 const PROGRESS_INTERVAL_MS = 10_000;
 const DEFAULT_COLUMNS = 80;
+/** The executed notebook holds the rest of a longer result. */
+const MAX_RESULT_LINES = 30;
 
-/** Prints cell titles with times, streams as they come, and progress lines: an updated display rewrites one line on a
+/** Prints cell titles with times, streams as they come, the text of results, and progress lines: an updated display rewrites one line on a
  *  terminal; into a file it is printed every ten seconds. */
 export function terminalReport(stream: TerminalStream = process.stdout, now: () => number = Date.now): TerminalReport {
   let progressLine = "";
@@ -51,6 +53,12 @@ export function terminalReport(stream: TerminalStream = process.stdout, now: () 
       writeLine(line);
     }
   };
+  const result = (text: unknown): void => {
+    if (typeof text !== "string" || text === "") return;
+    const lines = text.split("\n");
+    const rest = lines.length - MAX_RESULT_LINES;
+    writeLine(rest > 0 ? `${lines.slice(0, MAX_RESULT_LINES).join("\n")}\n… ${rest} more lines` : text);
+  };
   return {
     onCell: ({ phase, number, total, title, elapsedMs, hasFailed }) => {
       if (phase === "start") writeLine(`[${number}/${total}] ${title}`);
@@ -60,6 +68,7 @@ export function terminalReport(stream: TerminalStream = process.stdout, now: () 
     onOutput: ({ output, displayId }) => {
       if (output.output_type === "stream") write(output.text);
       else if (output.output_type === "error") writeLine(output.traceback.join("\n"));
+      else if (output.output_type === "execute_result") result(output.data["text/plain"]);
       else if (displayId !== null && typeof output.data["text/plain"] === "string") progress(output.data["text/plain"]);
     },
   };

@@ -28,7 +28,7 @@ async function serve(start: WorkerStart): Promise<void> {
     typescript: () => (loading ??= loadTypeScript(start)),
     history: new History(), comms: new CommTable(),
     input: new InputRequests(sockets, start.flags, start.inputPort),
-    executionCount: 0,
+    preparing: null, executionCount: 0,
   };
   const dispatcher = new Dispatcher(state);
   await sockets.open((channel, message) => { void dispatcher.receive(channel, message); });

@@ -36,7 +36,11 @@ export async function execute(state: KernelState, message: Message): Promise<Exe
   const request = readRequest(state, message);
   const { code, isSilent, count } = request;
   if (!isSilent) await state.publisher.publish("execute_input", { code, execution_count: count }, message.header);
+  const preparing = { isInterrupted: false };
+  state.preparing = preparing;
   const typescript = await state.typescript();
+  state.preparing = null;
+  if (preparing.isInterrupted) return fail(state, request, INTERRUPTED);
   const help = /^\s*\?\s*([\w$.]+)\s*$|^\s*([\w$.]+)\s*\?\s*$/.exec(code);
   if (help !== null) return { content: pagerReply(typescript, help[1] ?? help[2] ?? "", count), abortsQueue: false };
   const compiled = typescript.compiler.compile(code);

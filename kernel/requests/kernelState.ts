@@ -23,6 +23,8 @@ export interface KernelState {
   readonly history: History;
   readonly comms: CommTable;
   readonly input: InputRequests;
+  /** The cell that is being compiled and not yet running; an interrupt marks it. */
+  preparing: { isInterrupted: boolean } | null;
   /** Number of the cell run last, as front ends show it. */
   executionCount: number;
 }

@@ -29,7 +29,7 @@ function createCellRun(id: number): CellRun {
 
 /** Knows which cell the code that runs now belongs to: what follows an await, and timers, keep the cell that made them.
  *
- *  Not an AsyncLocalStorage: up to Node.js 23 that turns async_hooks on, and then Node.js aborts when an interrupt
+ *  Not an AsyncLocalStorage: before Node.js 24 that turns async_hooks on, and then Node.js aborts when an interrupt
  *  terminates code after an await. Promise hooks alone have no such check. */
 export class CellRuns {
   /** Runs with something left to abort. */

@@ -1,4 +1,5 @@
 import inspector from "node:inspector";
+import { promiseHooks } from "node:v8";
 
 /** How a script ended. */
 export type Evaluation =
@@ -17,6 +18,9 @@ export class Evaluator {
   /** Where the session's function puts a thrown object, since the protocol itself passes only descriptions. */
   readonly #thrownName: string;
   #thrown: unknown;
+  /** Promises of the scripts that have not ended. When one is garbage collected, as after `await new Promise(() => {})`,
+   *  V8 calls the session's callback in the middle of the collection, and Node.js 22 and 24 abort. */
+  readonly #unsettled = new Set<object>();
 
   /** @param thrownName name of a global property that may be used to pass thrown values */
   constructor(thrownName: string) {
@@ -29,7 +33,13 @@ export class Evaluator {
     // Node's typings don't know replMode.
     const parameters = { expression, replMode: true, awaitPromise: true, objectGroup: OBJECT_GROUP };
     return new Promise((resolve) => {
+      let scriptPromise: object | null = null;
+      // In REPL mode every script is an async function: the first promise made is its own.
+      const stopWatching = promiseHooks.onInit((promise) => { scriptPromise ??= promise; }) as () => void;
+      let hasEnded = false;
       this.#session.post("Runtime.evaluate", parameters, (error, response: inspector.Runtime.EvaluateReturnType | undefined) => {
+        hasEnded = true;
+        if (scriptPromise !== null) this.#unsettled.delete(scriptPromise);
         if (error !== null || response === undefined) {
           resolve({ kind: "terminated" });
           return;
@@ -38,6 +48,8 @@ export class Evaluator {
         // V8 keeps the values it described until told otherwise.
         this.#session.post("Runtime.releaseObjectGroup", { objectGroup: OBJECT_GROUP });
       });
+      stopWatching();
+      if (scriptPromise !== null && !hasEnded) this.#unsettled.add(scriptPromise);
     });
   }
 

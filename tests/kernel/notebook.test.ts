@@ -34,7 +34,7 @@ describe("runNotebook", () => {
     const titles: string[] = [];
     const { notebook, failedCell } = await runNotebook({ inputPath, outputPath, onCell: ({ phase, title }) => { if (phase === "start") titles.push(title); } });
     expect(failedCell).toBeUndefined();
-    expect(titles.slice(0, 2)).toEqual(["Title", "for (let i = 0; i < n; i++) { console.log(i); await new Promise((r) => setTimeout(r, 60)) }"]);
+    expect(titles.slice(0, 2)).toEqual(["Title", `${"for (let i = 0; i < n; i++) { console.log(i); await new Promise((r) => setTimeout(r, 60)) }".slice(0, 71)}…`]);
     expect(notebook.cells.map(({ executionCount }) => executionCount)).toEqual([null, 1, 2, 3, 4, 5, null]);
     expect(notebook.cells[2]?.outputs).toEqual([{ output_type: "stream", name: "stdout", text: "0\n1\n2\n" }, { output_type: "stream", name: "stderr", text: "e\n" }]);
     expect(notebook.cells[3]?.outputs).toEqual([{ output_type: "display_data", data: { "text/plain": "step 2" }, metadata: {} }]);
@@ -72,6 +72,14 @@ describe("runNotebook", () => {
     const { inputPath } = notebookFile([createCodeCell("while (true) {}")]);
     const { failedCell } = await runNotebook({ inputPath, timeoutSeconds: 5 });
     expect(failedCell).toMatchObject({ index: 0, ename: "KeyboardInterrupt", evalue: "the cell took longer than 5 s" });
+  });
+
+  test("a run that is stopped interrupts its cell", async () => {
+    const { inputPath } = notebookFile([createCodeCell("console.log('running'); while (true) {}"), createCodeCell("1")]);
+    const stop = new AbortController();
+    const { failedCell, notebook } = await runNotebook({ inputPath, signal: stop.signal, onOutput: () => { stop.abort(); } });
+    expect(failedCell).toMatchObject({ index: 0, evalue: "the run was stopped" });
+    expect(notebook.cells[1]?.executionCount).toBeNull();
   });
 
   test("a kernel that dies is a failed cell", async () => {
@@ -140,6 +148,19 @@ describe("terminalReport", () => {
     expect(out.text).toBe("step 0\nstep 10\nstep 20\n");
   });
 
+  test("shows the text of a cell's result, of a long one the first 30 lines", () => {
+    const out = recorder(false);
+    const report = terminalReport(out);
+    const result = (text: string): void => {
+      report.onOutput({ output: { output_type: "execute_result", data: { "text/plain": text, "text/html": "<b>" }, metadata: {}, execution_count: 1 }, isUpdate: false, displayId: null });
+    };
+    result("Tensor [2]");
+    result(Array.from({ length: 32 }, (_, line) => String(line)).join("\n"));
+    const shown = out.text.split("\n");
+    expect(shown.slice(0, 3)).toEqual(["Tensor [2]", "0", "1"]);
+    expect(shown.slice(-3)).toEqual(["29", "… 2 more lines", ""]);
+  });
+
   test("shows errors and the time of long cells", () => {
     const out = recorder(false);
     const report = terminalReport(out);
@@ -151,7 +172,7 @@ describe("terminalReport", () => {
 });
 
 describe("notebookToHtml", () => {
-  const page = (...outputs: NotebookCell["outputs"]): string => notebookToHtml({ cells: [markdownCell("# Head\n\n| a | b |\n|--|--|\n| 1 | 2 |"), { ...createCodeCell("const tag: string = `<${1 + 1}>` // note\nconst found = /re/g.test('x') && a < 2 / 3"), outputs }], metadata: {} }, { title: "A & B" });
+  const page = (...outputs: NotebookCell["outputs"]): string => notebookToHtml({ cells: [markdownCell("# Head\n\n| a | b |\n|--|--|\n| 1 | 2 |"), { ...createCodeCell("const tag: string = `<${1 + 1}>` // note\nconst found = /re/g.test('x') && a < 2 / 3\nArray.from({ type: 1 })"), outputs }], metadata: {} }, { title: "A & B" });
   const data = (bundle: Record<string, unknown>): NotebookCell["outputs"][number] => ({ output_type: "display_data", data: bundle, metadata: {} });
 
   test("renders Markdown, coloured code and all kinds of outputs in one page without addresses elsewhere", () => {
@@ -165,6 +186,7 @@ describe("notebookToHtml", () => {
     expect(html).toContain("<span class=\"c\">// note</span>");
     expect(html).toContain("<span class=\"s\">`&lt;${</span><span class=\"n\">1</span> + <span class=\"n\">1</span><span class=\"s\">}&gt;`</span>");
     expect(html).toContain("<span class=\"s\">/re/g</span>");
+    expect(html).toContain("Array.from({ type: ");
     expect(html).toContain("red &lt;b&gt;\n20%\n");
     expect(html).toContain("<pre class=\"error\">E: v</pre>");
     expect(html).toContain("<i id='own'>html</i>");

@@ -99,6 +99,14 @@ describe("interrupt", () => {
     expect((await run("await Promise.resolve('alive')")).result).toBe("'alive'");
   });
 
+  test("leaves nothing behind that a garbage collection trips over", async () => {
+    await run("import v8 from 'node:v8'; import vm from 'node:vm'; v8.setFlagsFromString('--expose-gc'); const collect: any = vm.runInNewContext('gc')");
+    for (const code of ["await new Promise(() => {})", "await null; await new Promise(() => {})", "setTimeout(() => { collect() }, 50); await new Promise(() => {})"]) {
+      expect((await stopped(code)).reply.ename).toBe("KeyboardInterrupt");
+      expect((await run("collect(); collect(); 'alive'")).result).toBe("'alive'");
+    }
+  });
+
   test("clears the timers and intervals of the stopped cell and aborts its signal", async () => {
     await run("let ticks = 0; let wasAborted = false");
     await stopped("cellSignal.addEventListener('abort', () => { wasAborted = true }); setInterval(() => { ticks += 1 }, 5); await new Promise(() => {})");
@@ -128,9 +136,21 @@ describe("interrupt", () => {
     expect((await run("rounds")).result).toBe(after);
   });
 
+  test("stops a cell that still waits for the compiler to load", async () => {
+    const fresh = await startKernel();
+    const running = runCell(fresh, "while (true) {}");
+    await fresh.interrupt();
+    await pause(100);
+    await fresh.interrupt();
+    expect((await running).reply).toMatchObject({ status: "error", ename: "KeyboardInterrupt" });
+    await fresh.shutdown();
+  });
+
   test("of a cell is reported idle only when the main thread is free", async () => {
-    await stopped("for (;;) {}");
-    expect((await run("Date.now() > 0")).result).toBe("true");
+    // A process in the foreground blocks the thread in native code, where no interrupt reaches it.
+    const { reply, elapsedMs } = await stopped("require('node:child_process').spawnSync('sleep', ['1.5']); for (;;);");
+    expect(reply.ename).toBe("KeyboardInterrupt");
+    expect(elapsedMs).toBeGreaterThan(900);
   });
 });
 
@@ -147,6 +167,13 @@ describe("input", () => {
 
   test("is refused where nobody can answer", async () => {
     expect((await run("input()")).reply).toMatchObject({ status: "error", ename: "InputError" });
+  });
+});
+
+describe("the package itself", () => {
+  test("is imported by its own name, with types, from a notebook inside its repository", async () => {
+    expect((await run("import { KERNEL_NAME, runNotebook } from 'moe-lab/kernel'\nKERNEL_NAME")).result).toBe("'moe-lab'");
+    expect((await run("runNotebook({ inputPath: 5 })")).reply.evalue).toMatch(/^TS2322:/);
   });
 });
 

@@ -12,7 +12,7 @@ import type { TensorFunctions } from "./tensorFunctions.ts";
 export type NativeBinding = TensorFunctions & FusedFunctions;
 
 const packageFolder = findPackageFolder(dirname(fileURLToPath(import.meta.url)));
-const addonPath = join(packageFolder, "build", "native", "moe_lab.node");
+const builtAddonPath = join(packageFolder, "build", "native", "moe_lab.node");
 
 /** The script that builds the addon: plain JavaScript, the same from the sources as from dist/. */
 export const buildScript: string = join(packageFolder, "toolkit", "native", "build.mjs");
@@ -39,13 +39,14 @@ export function isBindingThere(): boolean {
 }
 
 function loadAddon(): NativeBinding {
+  const { threads, addon: addonPath = builtAddonPath } = readEnvironment();
   if (!existsSync(addonPath)) {
     throw new BackendError({
       code: "E_NATIVE_MISSING", what: `${addonPath} isn't there`, why: "the native backend needs its compiled addon",
       fix: `node ${buildScript}`,
     });
   }
-  const addon = requireAddon();
+  const addon = requireAddon(addonPath);
   addon.setErrorClass(BackendError);
   if (addon.instructionSet() === "none") {
     throw new BackendError({
@@ -53,12 +54,11 @@ function loadAddon(): NativeBinding {
       why: "it was built on a machine with other vector instructions", fix: `node ${buildScript} on this machine`,
     });
   }
-  const { threads } = readEnvironment();
   if (threads !== undefined) addon.setThreads(threads);
   return addon;
 }
 
-function requireAddon(): NativeBinding {
+function requireAddon(addonPath: string): NativeBinding {
   try {
     // The addon is untyped: this is the one place that says what it is.
     return createRequire(import.meta.url)(addonPath) as NativeBinding;

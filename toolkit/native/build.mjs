@@ -1,5 +1,5 @@
 // Builds build/native/moe_lab.node with a plain C++ compiler.
-//   node toolkit/native/build.mjs [--isa best|all|baseline,avx2,avx512] [--output FOLDER] [--quiet|--json] [--optional]
+//   node toolkit/native/build.mjs [--isa best|all|baseline,avx2,avx512] [--output FOLDER] [--sanitize] [--quiet|--json] [--optional]
 // Exit status 0 when the addon is there or no compiler is; 1 when the build failed (0 with --optional, for installs).
 // $CXX names the compiler; MOE_LAB_NO_COMPILER=1 hides all of them (for tests).
 import { spawn, spawnSync } from "node:child_process";
@@ -20,6 +20,8 @@ const lockPath = join(defaultOutput, "build.lock");
 // -fno-math-errno and -fno-trapping-math keep NaN, infinity and rounding as they are; -ffast-math would not.
 const commonFlags = ["-std=c++20", "-O3", "-fPIC", "-pthread", "-fvisibility=hidden", "-ffp-contract=fast",
   "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wextra", "-Wno-psabi"];
+// Tests of memory errors and undefined behaviour: .ci/run loads this build through MOE_LAB_ADDON.
+const sanitizerFlags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g1", "-O1"];
 const isaFlags = {
   baseline: [],
   avx2: ["-mavx2", "-mfma", "-mbmi", "-mbmi2"],
@@ -64,7 +66,7 @@ function textWithHeaders(path, includeFolders, seen = new Set()) {
 }
 
 /** Everything to compile: {name, source, object, flags}; an object's name holds the hash of all that goes into it. */
-function planObjects(compiler, isas) {
+function planObjects(compiler, isas, sanitize) {
   const nodeHeaders = createRequire(import.meta.url)("node-api-headers").include_dir;
   const own = join(sourceFolder, "include");
   const built = isas.map((isa) => `-DMOE_BUILT_${isa.toUpperCase()}`);
@@ -78,8 +80,8 @@ function planObjects(compiler, isas) {
     const files = readdirSync(join(sourceFolder, folder)).filter((file) => file.endsWith(".cpp")).sort();
     return files.map((file) => {
       const source = join(sourceFolder, folder, file);
-      const all = [...commonFlags, ...flags];
-      const name = `${label}-${basename(file, ".cpp")}`;
+      const all = [...commonFlags, ...flags, ...(sanitize ? sanitizerFlags : [])];
+      const name = `${label}-${basename(file, ".cpp")}${sanitize ? "-sanitized" : ""}`;
       const hash = hashOf(version, all.join(" "), textWithHeaders(source, [own]));
       return { name, source, isHost: folder === "host", object: join(objectFolder, `${name}.${hash}.o`),
         flags: [...all, "-I", own, "-isystem", nodeHeaders] };
@@ -115,11 +117,11 @@ async function compileObjects(compiler, objects) {
   return complaint;
 }
 
-async function linkAddon(compiler, objects, addonPath) {
+async function linkAddon(compiler, objects, addonPath, sanitize) {
   const unfinished = `${addonPath}.${process.pid}.tmp`;
   const platform = process.platform === "darwin"
     ? ["-bundle", "-undefined", "dynamic_lookup"]
-    : ["-shared", "-s", "-static-libstdc++", "-static-libgcc", "-ldl"];
+    : ["-shared", ...(sanitize ? sanitizerFlags : ["-s", "-static-libstdc++", "-static-libgcc"]), "-ldl"];
   const { status, output } = await run(compiler, ["-pthread", ...objects.map(({ object }) => object), ...platform, "-o", unfinished]);
   if (status !== 0) return output || "the linker failed";
   renameSync(unfinished, addonPath);
@@ -171,20 +173,20 @@ function removeOldObjects(objects) {
     if (!current.has(file) && names.has(file.split(".")[0])) rmSync(join(objectFolder, file), { force: true });
 }
 
-async function buildLocked(compiler, isas, addonPath) {
+async function buildLocked(compiler, isas, addonPath, sanitize) {
   const recordPath = addonPath.replace(/\.node$/, ".json");
-  const objects = planObjects(compiler, isas);
+  const objects = planObjects(compiler, isas, sanitize);
   const key = hashOf(...objects.map(({ object }) => object));
   const record = readRecord(recordPath);
   if (record.key === key && record.failure) return { status: "failed", path: addonPath, detail: record.failure };
   if (record.key === key && existsSync(addonPath)) return { status: "current", path: addonPath, detail: isas.join(", ") };
   const started = Date.now();
   let failure = await compileObjects(compiler, objects);
-  if (failure === "" && isas.length > 1) {
+  if (failure === "" && isas.length > 1 && !sanitize) {
     const shared = sharedSymbols(objects, isas);
     if (shared.length > 0) failure = `host/ must not share code between instruction sets, but these are: ${shared.join("; ")}`;
   }
-  if (failure === "") failure = await linkAddon(compiler, objects, addonPath);
+  if (failure === "") failure = await linkAddon(compiler, objects, addonPath, sanitize);
   writeFileSync(recordPath, JSON.stringify({ key, isas, ...(failure && { failure }) }));
   if (failure !== "") return { status: "failed", path: addonPath, detail: failure };
   removeOldObjects(objects);
@@ -194,8 +196,9 @@ async function buildLocked(compiler, isas, addonPath) {
 /** Builds the addon unless it is there and current. A failure is remembered until a source changes. Prints nothing.
  *  @param isa "best" (for this machine), "all" (for publishing) or a list such as "avx2,avx512"
  *  @param output folder for moe_lab.node
+ *  @param sanitize with AddressSanitizer and UndefinedBehaviorSanitizer; the process needs libasan preloaded
  *  @returns status "built" | "current" | "no-compiler" | "failed"; path of the addon; detail for people */
-export async function buildAddon({ isa = "best", output = defaultOutput } = {}) {
+export async function buildAddon({ isa = "best", output = defaultOutput, sanitize = false } = {}) {
   const compiler = findCompiler();
   const path = join(output, "moe_lab.node");
   if (compiler === undefined || process.platform === "win32") {
@@ -206,7 +209,7 @@ export async function buildAddon({ isa = "best", output = defaultOutput } = {}) 
   mkdirSync(output, { recursive: true });
   await lock();
   try {
-    return await buildLocked(compiler, chooseIsas(isa, compiler), path);
+    return await buildLocked(compiler, chooseIsas(isa, compiler), path, sanitize);
   } finally {
     rmSync(lockPath, { force: true });
   }
@@ -215,7 +218,7 @@ export async function buildAddon({ isa = "best", output = defaultOutput } = {}) 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({ options: {
     isa: { type: "string", default: "best" }, output: { type: "string", default: defaultOutput },
-    quiet: { type: "boolean", default: false }, json: { type: "boolean", default: false }, optional: { type: "boolean", default: false } } });
+    sanitize: { type: "boolean", default: false }, quiet: { type: "boolean", default: false }, json: { type: "boolean", default: false }, optional: { type: "boolean", default: false } } });
   const result = await buildAddon(values);
   if (values.json) console.log(JSON.stringify(result));
   else if (!values.quiet) console.log(`native addon: ${result.status} (${result.detail})`);

@@ -4,8 +4,8 @@ import { displaySymbol, type Displayable } from "../plot/notebook.ts";
 import { ProgressBar } from "../plot/progress.ts";
 import { trainingProgress, type LossPoint } from "../plot/trainingProgress.ts";
 
-/** Most points of the loss curve that are drawn; more would slow the page, not inform. */
-const maxPoints = 400;
+/** Most points of the loss curve; each is the mean over equally many steps. More would slow the page, not inform. */
+const maxPoints = 200;
 /** Shares of single batches are noisy: the heatmap shows the mean over this many steps. */
 const loadWindowSteps = 20;
 
@@ -13,14 +13,14 @@ const loadWindowSteps = 20;
  *  Use: `await train(model, data, recipe, { ...watchTraining() })`. */
 export function watchTraining(): Required<Pick<TrainOptions, "onStep" | "onEvaluation" | "onEnd">> {
   let bar: ProgressBar | undefined, figure: LiveDisplay | undefined, totalSteps = 0;
-  let training: LossPoint[] = [];
+  const losses: LossPoint[] = [];
   const validation: LossPoint[] = [];
   const recentLoads: (readonly (readonly number[])[])[] = [];
 
   // Drawn when it is shown, which is more seldom than a step.
   const picture: Displayable = {
     [displaySymbol]: () => trainingProgress({
-      training, validation,
+      training: meanPoints(losses), validation,
       load: (recentLoads[0] ?? []).flatMap((row, layer) => row.map((_, expert) => ({
         layer, expert, share: recentLoads.reduce((sum, load) => sum + load[layer][expert], 0) / recentLoads.length,
       }))),
@@ -32,8 +32,7 @@ export function watchTraining(): Required<Pick<TrainOptions, "onStep" | "onEvalu
       totalSteps = steps;
       bar ??= new ProgressBar({ total: steps, label: "training", unit: "steps" });
       bar.update(step, { lossNats, tokensPerSecond });
-      training.push({ step, lossNats });
-      if (training.length > maxPoints) training = training.filter((_, index) => index % 2 === 1);
+      losses.push({ step, lossNats });
       recentLoads.push(expertLoad);
       if (recentLoads.length > loadWindowSteps) recentLoads.shift();
       if (figure) figure.update(picture);
@@ -49,4 +48,15 @@ export function watchTraining(): Required<Pick<TrainOptions, "onStep" | "onEvalu
       await figure?.close();
     },
   };
+}
+
+/** At most maxPoints means over equally many neighbouring steps, each at the last of its steps. */
+function meanPoints(losses: readonly LossPoint[]): LossPoint[] {
+  const stride = Math.ceil(losses.length / maxPoints);
+  const points: LossPoint[] = [];
+  for (let end = stride; end <= losses.length; end += stride) {
+    const part = losses.slice(end - stride, end);
+    points.push({ step: part[stride - 1].step, lossNats: part.reduce((sum, { lossNats }) => sum + lossNats, 0) / stride });
+  }
+  return points;
 }
