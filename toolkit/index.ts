@@ -3,6 +3,8 @@
 /// <reference types="@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops.js" preserve="true" />
 import * as tf from "@tensorflow/tfjs-core";
 import { chooseBackend } from "./backend/choose.ts";
+// Gradients of tfjs's own ops that tfjs-core lacks.
+import "./ops/missingGradients.ts";
 
 export { tf };
 /** The backend in use, why, and its threads. */
@@ -22,9 +24,11 @@ export { dispatch, planDispatch, type DispatchPlan } from "./ops/dispatch.ts";
 export { embedding } from "./ops/embedding.ts";
 export { expertFeedForward } from "./ops/expertFeedForward.ts";
 export { groupedMatmul } from "./ops/groupedMatmul.ts";
+export { layerNorm } from "./ops/layerNorm.ts";
 export { rmsNorm } from "./ops/rmsNorm.ts";
 export { rotary } from "./ops/rotary.ts";
 export { routeTopK } from "./ops/routeTopK.ts";
+export { stopGradient } from "./ops/stopGradient.ts";
 
 export { balanceLoss, zLoss } from "./moe/balance.ts";
 export type { CapacityConfig, MoeConfig, RouterConfig } from "./moe/config.ts";

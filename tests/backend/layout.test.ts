@@ -58,6 +58,24 @@ describe("moving values", () => {
   });
 });
 
+const noMasks = { beginMask: 0, endMask: 0, ellipsisMask: 0, newAxisMask: 0, shrinkAxisMask: 0 };
+
+describe("StridedSlice", () => {
+  test("steps forward and backward through each dimension", async () => {
+    const cases: [number[], number[], number[], number[]][] = [
+      [[9], [1], [8], [3]], [[9], [7], [0], [-2]], [[5, 6], [-1, 0], [-6, 6], [-1, 2]], [[5, 6], [0, 4], [5, 4], [1, 1]], [[3, 4, 5], [2, 3, 4], [-9, 0, 1], [-1, -2, -1]],
+    ];
+    for (const [shape, begin, end, strides] of cases)
+      for (const x of ofEachType(shape)) await expectSameAsCpu("StridedSlice", { x }, { begin, end, strides, ...noMasks });
+  });
+
+  test("drops a dimension beside one with a stride", async () => {
+    const x = { shape: [2, 4, 2], dtype: "int32", values: Int32Array.from({ length: 16 }, (_, i) => i) } as const;
+    const attrs = { begin: [1, 0, 0], end: [2, 4, 2], strides: [1, 2, 1], ...noMasks, shrinkAxisMask: 1 };
+    expect(await runOn("native", "StridedSlice", { x: { ...x, shape: [...x.shape] } }, attrs)).toEqual([{ shape: [2, 2], dtype: "int32", values: [8, 9, 12, 13] }]);
+  });
+});
+
 describe("moving by index", () => {
   test("GatherV2 takes rows along any dimension, for each batch", async () => {
     for (const x of ofEachType([6, 7, 5])) {
@@ -80,6 +98,22 @@ describe("moving by index", () => {
     await expectSameAsCpu("ScatterNd", { indices: ints([30, 2], 0, 4), updates: floats([30]) }, { shape: [4, 5] }, tolerance);
     await expectSameAsCpu("UnsortedSegmentSum", { x: floats([40, 33]), segmentIds: ints([40], -2, 9) }, { numSegments: 7 }, tolerance);
     await expectSameAsCpu("UnsortedSegmentSum", { x: floats([3000, 40]), segmentIds: ints([3000], 0, 20) }, { numSegments: 20 }, tolerance);
+  });
+
+  test("GatherNd reads and TensorScatterUpdate replaces slices of any depth", async () => {
+    for (const x of ofEachType([4, 5, 3])) {
+      for (const depth of [1, 2, 3]) await expectSameAsCpu("GatherNd", { params: x, indices: ints([6, depth], 0, 3) });
+      await expectSameAsCpu("TensorScatterUpdate", { tensor: x, indices: ints([6, 2], 0, 4), updates: { ...x, shape: [6, 3], values: x.values.slice(0, 18) } });
+    }
+    await expectSameAsCpu("GatherNd", { params: floats([4, 5]), indices: ints([2, 3, 1], 0, 4) });
+    await expect(runOn("native", "GatherNd", { params: floats([4, 2]), indices: ints([1, 2], 2, 3) })).rejects.toThrow(ShapeError);
+  });
+
+  test("TensorScatterUpdate leaves its input as it was", async () => {
+    await chooseBackend("native");
+    const before = tf.tensor1d([1, 2, 3]);
+    const after = tf.tensorScatterUpdate(before, tf.tensor2d([[1]], [1, 1], "int32"), tf.tensor1d([9]));
+    expect([[...before.dataSync()], [...after.dataSync()]]).toEqual([[1, 2, 3], [1, 9, 3]]);
   });
 
   test("OneHot leaves rows of unknown ids off", async () => {

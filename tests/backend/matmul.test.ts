@@ -41,6 +41,25 @@ describe("matrix products", () => {
       }
   });
 
+  test("einsum multiplies, transposes and sums as the equation says", async () => {
+    const cases: [equation: string, shapes: number[][]][] = [
+      ["ij->ji", [[5, 7]]], ["ijk->", [[3, 4, 5]]], ["ijk->j", [[3, 4, 5]]], ["i,i->", [[30], [30]]], ["i,j->ji", [[4], [6]]], ["ij,ij->ij", [[3, 4], [3, 4]]],
+      ["ij,jk->ik", [[40, 30], [30, 50]]], ["bij,bkj->bki", [[3, 20, 30], [3, 10, 30]]], ["bihd,bjhd->bhij", [[2, 9, 3, 8], [2, 7, 3, 8]]], [",ij->ji", [[], [3, 4]]],
+    ];
+    for (const [equation, shapes] of cases) await expectSameAsCpu("Einsum", shapes.map((shape) => floats(shape)), { equation }, { relative: 1e-5, absolute: 1e-4 });
+    await expectSameAsCpu("Einsum", [ints([3, 4], -5, 5), ints([4, 2], -5, 5)], { equation: "ij,jk->ik" });
+  });
+
+  test("einsum sums a letter of one operand only", async () => {
+    const ones = (shape: number[]): Sample => ({ shape, dtype: "float32", values: new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(1) });
+    expect(await runOn("native", "Einsum", [ones([2, 3]), ones([4, 5])], { equation: "ij,kl->jl" })).toEqual([{ shape: [3, 5], dtype: "float32", values: Array(15).fill(8) }]);
+  });
+
+  test("einsum's errors are tfjs's own", async () => {
+    await expect(runOn("native", "Einsum", [floats([2, 3]), floats([4, 2])], { equation: "ij,jk->ik" })).rejects.toThrow(/Expected dimension 3 at axis 0/);
+    await expect(runOn("native", "Einsum", [floats([2, 2])], { equation: "ii->i" })).rejects.toThrow(/duplicate axes/);
+  });
+
   test("batches may share one operand", async () => {
     const [m, n, k] = [17, 9, 23];
     for (const [aBatch, bBatch] of [[3, 3], [1, 4], [4, 1], [1, 1]])

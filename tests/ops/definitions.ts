@@ -22,6 +22,19 @@ function rmsNorm({ x, gain }: Operands, { epsilon }: Settings): Float64Array[] {
   return [y];
 }
 
+function layerNorm({ x, gain, bias }: Operands, { epsilon }: Settings): Float64Array[] {
+  const C = gain.shape[0];
+  const y = new Float64Array(x.values.length);
+  for (let row = 0; row < y.length; row += C) {
+    let [sum, squares] = [0, 0];
+    for (let c = 0; c < C; c++) sum += x.values[row + c];
+    for (let c = 0; c < C; c++) squares += (x.values[row + c] - sum / C) ** 2;
+    const root = Math.sqrt(squares / C + Number(epsilon));
+    for (let c = 0; c < C; c++) y[row + c] = ((x.values[row + c] - sum / C) / root) * gain.values[c] + bias.values[c];
+  }
+  return [y];
+}
+
 function rotary({ x }: Operands, { base, startPosition }: Settings): Float64Array[] {
   const [B, T, heads, D] = x.shape;
   const y = new Float64Array(x.values.length);
@@ -172,6 +185,6 @@ function globalNorm(inputs: Operands): Float64Array[] {
 }
 
 export const definitions: Readonly<Record<string, Definition>> = {
-  rmsNorm, rotary, attention, routeTopK, planDispatch, dispatch, groupedMatmul, combine, expertFeedForward, crossEntropy,
+  rmsNorm, layerNorm, rotary, attention, routeTopK, planDispatch, dispatch, groupedMatmul, combine, expertFeedForward, crossEntropy,
   embedding, adamwStep, globalNorm,
 };

@@ -4,6 +4,7 @@ import { adamwStep, clipByGlobalNorm, globalNorm, type AdamwSettings } from "../
 import { attention } from "../../toolkit/ops/attention.ts";
 import { crossEntropy } from "../../toolkit/ops/crossEntropy.ts";
 import { embedding } from "../../toolkit/ops/embedding.ts";
+import { layerNorm } from "../../toolkit/ops/layerNorm.ts";
 import { rmsNorm } from "../../toolkit/ops/rmsNorm.ts";
 import { rotary } from "../../toolkit/ops/rotary.ts";
 import { backends, errorCode } from "./backends.ts";
@@ -64,10 +65,17 @@ describe.each(backends)("on %s", (backend) => {
     }
   });
 
+  test("layerNorm tells rows apart whose mean is far from zero", () => {
+    const y = layerNorm(tf.tensor2d([[10_000, 10_001, 10_002, 10_003]]), tf.ones([4]), tf.zeros([4]), 0).dataSync();
+    // distances −1.5 … 1.5, variance 1.25
+    [-1.5, -0.5, 0.5, 1.5].forEach((distance, c) => { expect(y[c]).toBeCloseTo(distance / Math.sqrt(1.25), 5); });
+  });
+
   test("shapes that don't fit are refused with a code", () => {
     const heads = (count: number, tokens = 2): tf.Tensor => tf.zeros([1, tokens, count, 4]);
     expect(errorCode(() => rmsNorm(tf.zeros([2, 3]), tf.zeros([4])))).toBe("E_SHAPE_SIZE");
     expect(errorCode(() => rmsNorm(tf.zeros([2, 3], "int32"), tf.zeros([3])))).toBe("E_SHAPE_DTYPE");
+    expect(errorCode(() => layerNorm(tf.zeros([2, 3]), tf.zeros([3]), tf.zeros([2])))).toBe("E_SHAPE_SIZE");
     expect(errorCode(() => embedding(tf.zeros([2, 3]), tf.zeros([1, 1], "int32")))).toBe("E_SHAPE_RANK");
     expect(errorCode(() => rotary(tf.zeros([1, 1, 1, 3]), { base: 10 }))).toBe("E_SHAPE_HEAD_ODD");
     expect(errorCode(() => attention(heads(3), heads(2), heads(2)))).toBe("E_SHAPE_HEADS");

@@ -6,6 +6,12 @@ export interface FusedFunctions {
   rmsNormBackward(rows: number, C: number, x: Float32Array, gain: Float32Array, scale: Float32Array, dy: Float32Array,
     dx: Float32Array, dGain: Float32Array): void;
 
+  /** x, y [rows, C]; gain, bias [C]; mean, scale [rows] are kept for the backward pass. */
+  layerNormForward(rows: number, C: number, epsilon: number, x: Float32Array, gain: Float32Array, bias: Float32Array,
+    y: Float32Array, mean: Float32Array, scale: Float32Array): void;
+  layerNormBackward(rows: number, C: number, x: Float32Array, gain: Float32Array, mean: Float32Array, scale: Float32Array, dy: Float32Array,
+    dx: Float32Array, dGain: Float32Array, dBias: Float32Array): void;
+
   /** x, y [B, T, heads, D]; cosine, sine [T, D/2]. */
   rotary(B: number, T: number, heads: number, D: number, inverse: boolean, x: Float32Array, cosine: Float32Array, sine: Float32Array, y: Float32Array): void;
 

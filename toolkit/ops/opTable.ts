@@ -7,6 +7,7 @@ import { dispatch, planDispatch } from "./dispatch.ts";
 import { embedding } from "./embedding.ts";
 import { expertFeedForward } from "./expertFeedForward.ts";
 import { groupedMatmul } from "./groupedMatmul.ts";
+import { layerNorm } from "./layerNorm.ts";
 import { choices, exactly, floats, integers, sizeOf, type ErrorBound, type OpDescription, type OpSample, type SampleInput } from "./opSample.ts";
 import { rmsNorm } from "./rmsNorm.ts";
 import { rotary } from "./rotary.ts";
@@ -30,6 +31,8 @@ const sums = (terms: number, reason: string): ErrorBound => {
 };
 
 const rmsNormInputs = (shape: number[]): Inputs => ({ x: floats(shape, 1), gain: floats([shape[shape.length - 1]], 2) });
+
+const layerNormInputs = (shape: number[]): Inputs => ({ ...rmsNormInputs(shape), bias: floats([shape[shape.length - 1]], 67) });
 
 const attentionInputs = ([B, Tq, Tk, Q, G, D]: readonly number[]): Inputs => ({
   query: floats([B, Tq, Q, D], 3, 2), key: floats([B, Tk, G, D], 4, 2), value: floats([B, Tk, G, D], 5),
@@ -66,6 +69,19 @@ export const opTable: readonly OpDescription[] = [
     differentiable: ["x", "gain"], differentiableOutputs: [0],
     errorBound: sums(256, "one sum over C; the gain's gradient is one over all rows"),
     flops: ({ inputs }) => 4 * sizeOf(inputs.x.shape),
+  },
+  {
+    name: "layerNorm",
+    samples: [
+      sample("a matrix", layerNormInputs([5, 24]), { epsilon: 1e-5 }),
+      sample("channels that fill no vector, three dimensions", layerNormInputs([2, 3, 13]), { epsilon: 1e-3 }),
+      sample("one row of one channel, which is its own mean", layerNormInputs([1, 1]), { epsilon: 1e-5 }),
+    ],
+    largeSample: sample("700 rows", layerNormInputs([700, 250]), { epsilon: 1e-5 }),
+    run: ({ x, gain, bias }, { epsilon }) => [layerNorm(x, gain, bias, numberOf(epsilon))],
+    differentiable: ["x", "gain", "bias"], differentiableOutputs: [0],
+    errorBound: sums(256, "two sums over C; gradients of gain and bias are sums over all rows"),
+    flops: ({ inputs }) => 7 * sizeOf(inputs.x.shape),
   },
   {
     name: "rotary",

@@ -3,6 +3,7 @@ import {
 } from "@tensorflow/tfjs-core";
 import { ShapeError } from "../../errors.ts";
 import type { NativeCall } from "../nativeKernel.ts";
+import type { NativeBackend } from "../storage.ts";
 import { tensorKernel, type NamedKernel } from "../tensorKernel.ts";
 import { areFloat32, areNumeric, isNumericType, sizeOf } from "./shape.ts";
 
@@ -45,24 +46,65 @@ interface ScatterInputs {
 /** Sums updates into a zero tensor of attrs.shape; each row of indices names a place in its first dimensions. */
 function scatterNd({ inputs: { indices, updates }, attrs: { shape }, backend, native }: NativeCall<ScatterNdAttrs, ScatterInputs>): TensorInfo {
   const { sliceRank, numUpdates, sliceSize, strides, outputSize } = backend_util.calculateShapes(updates, indices, shape);
-  const slices = outputSize / sliceSize;
-  const places = backend.ints(indices);
-  const flat = backend.allocate("int32", numUpdates);
-  for (let i = 0; i < numUpdates; i += 1) {
-    let place = 0;
-    for (let d = 0; d < sliceRank; d += 1) place += places[i * sliceRank + d] * strides[d];
-    if (place < 0 || place >= slices) throw outside(places.subarray(i * sliceRank, (i + 1) * sliceRank), shape);
-    flat[i] = place;
-  }
+  const places = placesOf(backend, "scatterND", indices, numUpdates, sliceRank, strides, shape);
   const out = backend.allocate("float32", outputSize);
-  native.scatterAdd(slices, sliceSize, numUpdates, flat, backend.floats(updates), out);
-  backend.release(flat);
+  native.scatterAdd(outputSize / sliceSize, sliceSize, numUpdates, places, backend.floats(updates), out);
+  backend.release(places);
   return backend.output(shape, "float32", out);
 }
 
-function outside(place: Int32Array, shape: readonly number[]): ShapeError {
+/** Numbers of the slices that the rows of indices [count, sliceRank] name, to be released; strides are in slices.
+ *  @throws ShapeError E_INDEX_OUTSIDE */
+function placesOf(backend: NativeBackend, op: string, indices: TensorInfo, count: number, sliceRank: number, strides: readonly number[], shape: readonly number[]): Int32Array {
+  const rows = backend.ints(indices);
+  const places = backend.allocate("int32", count);
+  for (let i = 0; i < count; i += 1) {
+    places[i] = 0;
+    for (let d = 0; d < sliceRank; d += 1) {
+      const index = rows[i * sliceRank + d];
+      if (index < 0 || index >= shape[d]) throw outside(op, rows.subarray(i * sliceRank, (i + 1) * sliceRank), shape);
+      places[i] += index * strides[d];
+    }
+  }
+  return places;
+}
+
+interface GatherNdInputs {
+  readonly params: TensorInfo;
+  readonly indices: TensorInfo;
+}
+
+/** Slices of params that the rows of indices name. */
+function gatherNd({ inputs: { params, indices }, backend, native }: NativeCall<unknown, GatherNdInputs>): TensorInfo {
+  const [shape, numSlices, sliceSize, strides] = backend_util.prepareAndValidate(params, indices);
+  const places = placesOf(backend, "gatherND", indices, numSlices, strides.length, strides, params.shape);
+  const dtype = isNumericType(params.dtype) ? params.dtype : "float32";
+  const out = backend.allocate(dtype, numSlices * sliceSize);
+  native.gather(1, 1, sizeOf(params.shape) / sliceSize, sliceSize, numSlices, places, backend.values(params), out);
+  backend.release(places);
+  return backend.output(shape, dtype, out);
+}
+
+interface ScatterUpdateInputs extends ScatterInputs {
+  readonly tensor: TensorInfo;
+}
+
+/** A copy of tensor with slices replaced, the last update of a place winning. (tfjs's own kernel overwrites its input.) */
+function tensorScatterUpdate({ inputs: { tensor, indices, updates }, backend }: NativeCall<unknown, ScatterUpdateInputs>): TensorInfo {
+  const { sliceRank, numUpdates, sliceSize, strides, outputSize } = backend_util.calculateShapes(updates, indices, tensor.shape);
+  const dtype = isNumericType(tensor.dtype) ? tensor.dtype : "float32";
+  const out = backend.allocate(dtype, outputSize);
+  out.set(backend.values(tensor));
+  const rows = backend.values(updates);
+  const places = placesOf(backend, "tensorScatterUpdate", indices, numUpdates, sliceRank, strides, tensor.shape);
+  places.forEach((place, i) => { out.set(rows.subarray(i * sliceSize, (i + 1) * sliceSize), place * sliceSize); });
+  backend.release(places);
+  return backend.output(tensor.shape, dtype, out);
+}
+
+function outside(op: string, place: Int32Array, shape: readonly number[]): ShapeError {
   return new ShapeError({
-    code: "E_SCATTER_INDEX", what: `scatterND got the index [${place.join(", ")}]`,
+    code: "E_INDEX_OUTSIDE", what: `${op} got the index [${place.join(", ")}]`,
     why: `Invalid indices: ${place.join(",")} does not index into ${shape.join(",")}`, fix: "keep every index inside the shape",
   });
 }
@@ -111,8 +153,12 @@ function oneHot({ inputs: { indices }, attrs: { dtype, depth, onValue, offValue 
 
 export const indexingKernels: readonly NamedKernel[] = [
   tensorKernel<GatherV2Attrs, GatherInputs>("GatherV2", { accepts: ({ x, indices }) => areNumeric(x) && indices.dtype === "int32", run: gather }),
+  tensorKernel<unknown, GatherNdInputs>("GatherNd", { accepts: ({ params, indices }) => areNumeric(params) && indices.dtype === "int32" && sizeOf(indices.shape) > 0, run: gatherNd }),
   tensorKernel<ScatterNdAttrs, ScatterInputs>("ScatterNd", {
     accepts: ({ indices, updates }, { shape }) => areFloat32(updates) && indices.dtype === "int32" && sizeOf(shape) > 0, run: scatterNd,
+  }),
+  tensorKernel<unknown, ScatterUpdateInputs>("TensorScatterUpdate", {
+    accepts: ({ tensor, indices, updates }) => areNumeric(tensor, updates) && indices.dtype === "int32" && updates.shape.length > 0, run: tensorScatterUpdate,
   }),
   tensorKernel<UnsortedSegmentSumAttrs, SegmentInputs>("UnsortedSegmentSum", {
     accepts: ({ x, segmentIds }) => areFloat32(x) && segmentIds.dtype === "int32" && segmentIds.shape.length === 1 && x.shape.length > 0,

@@ -1,6 +1,6 @@
 import {
   backend_util, slice_util, util, type ConcatAttrs, type PackAttrs, type PadV2Attrs, type ReverseAttrs, type SliceAttrs,
-  type SplitVAttrs, type TensorInfo, type TileAttrs, type TransposeAttrs, type UnpackAttrs,
+  type SplitVAttrs, type StridedSliceAttrs, type TensorInfo, type TileAttrs, type TransposeAttrs, type UnpackAttrs,
 } from "@tensorflow/tfjs-core";
 import type { NativeBinding } from "../binding.ts";
 import type { NativeCall } from "../nativeKernel.ts";
@@ -44,6 +44,16 @@ function slice({ inputs: { x }, attrs, ...tools }: NativeCall<SliceAttrs, Operan
   const [begin, size] = slice_util.parseSliceParams(x, attrs.begin, attrs.size);
   slice_util.assertParamsValid(x, begin, size);
   return sliceOf(tools, x, begin, size);
+}
+
+/** tfjs's own kernel fails or reads wrong elements when it drops a dimension beside one with a stride; this one doesn't. */
+function stridedSlice({ inputs: { x }, attrs, ...tools }: NativeCall<StridedSliceAttrs, Operand>): TensorInfo {
+  const { begin, end, strides, finalShape } = slice_util.sliceInfo(x.shape, attrs.begin, attrs.end, attrs.strides,
+    attrs.beginMask, attrs.endMask, attrs.ellipsisMask, attrs.newAxisMask, attrs.shrinkAxisMask);
+  const sizes = slice_util.computeOutShape(begin, end, strides).map((size) => Math.max(0, size));
+  const xStrides = stridesOf(x.shape);
+  const offset = begin.reduce((sum, start, d) => sum + start * xStrides[d], 0);
+  return copied(tools, x, finalShape, sizes, { strides: xStrides.map((stride, d) => stride * strides[d]), offset }, stridesOf(sizes));
 }
 
 function splitV({ inputs: { x }, attrs, ...tools }: NativeCall<SplitVAttrs, Operand>): TensorInfo[] {
@@ -137,6 +147,7 @@ const areOfOneType = (inputs: readonly TensorInfo[]): boolean =>
 export const layoutKernels: readonly NamedKernel[] = [
   tensorKernel<TransposeAttrs, Operand>("Transpose", { accepts, run: transpose }),
   tensorKernel<SliceAttrs, Operand>("Slice", { accepts, run: slice }),
+  tensorKernel<StridedSliceAttrs, Operand>("StridedSlice", { accepts, run: stridedSlice }),
   tensorKernel<SplitVAttrs, Operand>("SplitV", { accepts, run: splitV }),
   tensorKernel<ConcatAttrs, TensorInfo[]>("Concat", { accepts: areOfOneType, run: concat }),
   tensorKernel<PackAttrs, TensorInfo[]>("Pack", { accepts: areOfOneType, run: pack }),

@@ -3,6 +3,7 @@
 #include "attention.h"
 #include "crossEntropy.h"
 #include "groups.h"
+#include "layerNorm.h"
 #include "rmsNorm.h"
 #include "rotary.h"
 
@@ -28,6 +29,31 @@ Status bindRmsNormBackward(Arguments& in) {
   float* dx = in.mutableFloats("dx", elementCount({rows, C}));
   float* dGain = in.mutableFloats("dGain", C);
   return rmsNormBackward(x, gain, scale, dy, rows, C, dx, dGain);
+}
+
+Status bindLayerNormForward(Arguments& in) {
+  int64_t rows = in.integer("rows"), C = in.integer("C");
+  float epsilon = static_cast<float>(in.number("epsilon"));
+  const float* x = in.floats("x", elementCount({rows, C}));
+  const float* gain = in.floats("gain", C);
+  const float* bias = in.floats("bias", C);
+  float* y = in.mutableFloats("y", elementCount({rows, C}));
+  float* mean = in.mutableFloats("mean", rows);
+  float* scale = in.mutableFloats("scale", rows);
+  return layerNormForward(x, gain, bias, epsilon, rows, C, y, mean, scale);
+}
+
+Status bindLayerNormBackward(Arguments& in) {
+  int64_t rows = in.integer("rows"), C = in.integer("C");
+  const float* x = in.floats("x", elementCount({rows, C}));
+  const float* gain = in.floats("gain", C);
+  const float* mean = in.floats("mean", rows);
+  const float* scale = in.floats("scale", rows);
+  const float* dy = in.floats("dy", elementCount({rows, C}));
+  float* dx = in.mutableFloats("dx", elementCount({rows, C}));
+  float* dGain = in.mutableFloats("dGain", C);
+  float* dBias = in.mutableFloats("dBias", C);
+  return layerNormBackward(x, gain, mean, scale, dy, rows, C, dx, dGain, dBias);
 }
 
 Status bindRotary(Arguments& in) {
@@ -132,6 +158,8 @@ Status bindSumOfSquares(Arguments& in) {
 void registerFusedOps(Exports& exports) {
   exports.add("rmsNormForward", bindRmsNormForward);
   exports.add("rmsNormBackward", bindRmsNormBackward);
+  exports.add("layerNormForward", bindLayerNormForward);
+  exports.add("layerNormBackward", bindLayerNormBackward);
   exports.add("rotary", bindRotary);
   exports.add("attentionForward", bindAttentionForward);
   exports.add("attentionBackward", bindAttentionBackward);
