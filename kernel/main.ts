@@ -3,6 +3,7 @@
 import { inspect } from "node:util";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { CellRuns } from "./runner/cellRun.ts";
+import { createCellSignal } from "./runner/cellSignal.ts";
 import { Comms } from "./runner/comms.ts";
 import { createDisplay } from "./runner/display.ts";
 import { Evaluator } from "./runner/evaluator.ts";
@@ -51,8 +52,9 @@ function startKernel(path: string): void {
   trackTimers(runs);
   stackTraces.install();
   captureStreams(runs, output);
-  defineGlobals(folder, runs, {
+  defineGlobals(folder, {
     comms,
+    cellSignal: createCellSignal(runs, flags),
     display: createDisplay(runs, output),
     clearOutput: (wait = false) => { output.send({ type: "clear", runId: runs.current.id, wait }); },
     input: createInput(runs, post, flags, inputChannel.port2),
@@ -69,6 +71,7 @@ function startKernel(path: string): void {
     runs.reset();
     switch (message.type) {
       case "execute": void runner.execute(message); break;
+      case "abort": runs.abort(message.runId); break;
       case "interrupt": runner.interrupt(message.runId); break;
       case "ping": post({ type: "pong", id: message.id }); break;
       case "comm": comms.receive(message); break;

@@ -43,130 +43,130 @@ interface Sequence {
  *  or one token. Between turns commands get in, so a cancellation takes effect within one turn, also during prefill.
  *  Continuous batching replaces #turn: the sequences of a turn are the batch. */
 export class DecodeLoop {
-  readonly #model: DecodeModel;
-  readonly #settings: DecodeLoopSettings;
-  readonly #report: (report: DecodeReport) => void;
-  readonly #active = new Map<number, Sequence>();
+  private readonly model: DecodeModel;
+  private readonly settings: DecodeLoopSettings;
+  private readonly report: (report: DecodeReport) => void;
+  private readonly active = new Map<number, Sequence>();
   /** Expert counts of sequences that have ended, [layer][expert]. */
-  readonly #endedCounts: Float64Array[] = [];
-  #isTurning = false;
+  private readonly endedCounts: Float64Array[] = [];
+  private isTurning = false;
 
   constructor(model: DecodeModel, settings: DecodeLoopSettings, report: (report: DecodeReport) => void) {
-    this.#model = model;
-    this.#settings = settings;
-    this.#report = report;
+    this.model = model;
+    this.settings = settings;
+    this.report = report;
   }
 
   /** Takes a command; the work it asks for is done in later turns. */
   receive(command: DecodeCommand): void {
     switch (command.kind) {
       case "submit":
-        this.#start(command.id, command.job);
+        this.start(command.id, command.job);
         break;
       case "cancel": {
-        const sequence = this.#active.get(command.id);
-        if (sequence !== undefined) this.#close(sequence);
+        const sequence = this.active.get(command.id);
+        if (sequence !== undefined) this.close(sequence);
         break;
       }
       case "countExperts":
-        this.#report({ kind: "expertCounts", requestId: command.requestId, counts: this.#countExperts() });
+        this.report({ kind: "expertCounts", requestId: command.requestId, counts: this.countExperts() });
         break;
     }
   }
 
-  #start(id: number, job: DecodeJob): void {
+  private start(id: number, job: DecodeJob): void {
     try {
-      if (this.#active.size >= this.#settings.maxActive) throw new Error(`more than ${this.#settings.maxActive} active sequences`);
-      const prompt = this.#encodePrompt(job.prompt);
-      const { contextLength } = this.#model;
-      this.#active.set(id, {
-        id, job, session: this.#model.openSession(), random: this.#model.random(job.seed),
-        text: this.#model.decodeStream(), stopText: new StopText(job.stop), pending: prompt,
+      if (this.active.size >= this.settings.maxActive) throw new Error(`more than ${this.settings.maxActive} active sequences`);
+      const prompt = this.encodePrompt(job.prompt);
+      const { contextLength } = this.model;
+      this.active.set(id, {
+        id, job, session: this.model.openSession(), random: this.model.random(job.seed),
+        text: this.model.decodeStream(), stopText: new StopText(job.stop), pending: prompt,
         // The last generated token is never fed, so one more fits than the context has places left.
         tokenLimit: Math.min(job.maxTokens, contextLength - prompt.length + 1), generated: 0,
       });
-      this.#report({ kind: "iteration", fedTokens: 0, events: [{ kind: "started", id, promptTokens: prompt.length }] });
-      this.#keepTurning();
+      this.report({ kind: "iteration", fedTokens: 0, events: [{ kind: "started", id, promptTokens: prompt.length }] });
+      this.keepTurning();
     } catch (error) {
-      this.#report({ kind: "iteration", fedTokens: 0, events: [{ kind: "failed", id, error: failureReport(error) }] });
+      this.report({ kind: "iteration", fedTokens: 0, events: [{ kind: "failed", id, error: failureReport(error) }] });
     }
   }
 
-  #encodePrompt(text: string): Int32Array {
-    const { endOfText, contextLength } = this.#model;
-    const encoded = this.#model.encode(text);
+  private encodePrompt(text: string): Int32Array {
+    const { endOfText, contextLength } = this.model;
+    const encoded = this.model.encode(text);
     const prompt = encoded.length === 0 && endOfText !== undefined ? Int32Array.of(endOfText) : encoded;
     if (prompt.length === 0) throw promptEmpty();
     if (prompt.length > contextLength) throw promptTooLong(prompt.length, contextLength);
     return prompt;
   }
 
-  #keepTurning(): void {
-    if (this.#isTurning || this.#active.size === 0) return;
-    this.#isTurning = true;
+  private keepTurning(): void {
+    if (this.isTurning || this.active.size === 0) return;
+    this.isTurning = true;
     // setImmediate lets the messages that arrived during a turn be handled before the next one.
     setImmediate(() => {
-      this.#isTurning = false;
-      this.#turn();
-      this.#keepTurning();
+      this.isTurning = false;
+      this.turn();
+      this.keepTurning();
     });
   }
 
-  #turn(): void {
+  private turn(): void {
     const events: DecodeEvent[] = [];
     let fedTokens = 0;
-    for (const sequence of [...this.#active.values()]) {
+    for (const sequence of [...this.active.values()]) {
       try {
-        const ids = sequence.pending.subarray(0, this.#settings.prefillChunkTokens);
+        const ids = sequence.pending.subarray(0, this.settings.prefillChunkTokens);
         const logits = sequence.session.feed(ids);
         fedTokens += ids.length;
         sequence.pending = sequence.pending.subarray(ids.length);
-        if (sequence.pending.length === 0) this.#sample(sequence, logits, events);
+        if (sequence.pending.length === 0) this.sample(sequence, logits, events);
       } catch (error) {
         events.push({ kind: "failed", id: sequence.id, error: failureReport(error) });
-        this.#close(sequence);
+        this.close(sequence);
       }
     }
-    this.#report({ kind: "iteration", fedTokens, events });
+    this.report({ kind: "iteration", fedTokens, events });
   }
 
-  #sample(sequence: Sequence, logits: Float32Array, events: DecodeEvent[]): void {
+  private sample(sequence: Sequence, logits: Float32Array, events: DecodeEvent[]): void {
     const { id, job, session } = sequence;
-    const tokenId = this.#model.sample(logits, job, sequence.random);
+    const tokenId = this.model.sample(logits, job, sequence.random);
     sequence.generated += 1;
     const experts = job.wantsExpertIds ? { expertIds: session.lastExpertIds.map((ids) => [...ids]) } : {};
-    if (tokenId === this.#model.endOfText) {
+    if (tokenId === this.model.endOfText) {
       // The end of the text is a token that was generated but has no text of its own.
       events.push({ kind: "token", id, tokenId, text: "", ...experts });
-      this.#finish(sequence, "stop", sequence.stopText.push(sequence.text.end()).text + sequence.stopText.end(), events);
+      this.finish(sequence, "stop", sequence.stopText.push(sequence.text.end()).text + sequence.stopText.end(), events);
       return;
     }
     const { text, isStopped } = sequence.stopText.push(sequence.text.push(tokenId));
     events.push({ kind: "token", id, tokenId, text, ...experts });
-    if (isStopped) this.#finish(sequence, "stop", "", events);
-    else if (sequence.generated >= sequence.tokenLimit) this.#finishAtLength(sequence, events);
+    if (isStopped) this.finish(sequence, "stop", "", events);
+    else if (sequence.generated >= sequence.tokenLimit) this.finishAtLength(sequence, events);
     else sequence.pending = Int32Array.of(tokenId);
   }
 
-  #finishAtLength(sequence: Sequence, events: DecodeEvent[]): void {
+  private finishAtLength(sequence: Sequence, events: DecodeEvent[]): void {
     const last = sequence.stopText.push(sequence.text.end());
-    this.#finish(sequence, last.isStopped ? "stop" : "length", last.isStopped ? last.text : last.text + sequence.stopText.end(), events);
+    this.finish(sequence, last.isStopped ? "stop" : "length", last.isStopped ? last.text : last.text + sequence.stopText.end(), events);
   }
 
-  #finish(sequence: Sequence, reason: FinishReason, text: string, events: DecodeEvent[]): void {
+  private finish(sequence: Sequence, reason: FinishReason, text: string, events: DecodeEvent[]): void {
     events.push({ kind: "finished", id: sequence.id, reason, text });
-    this.#close(sequence);
+    this.close(sequence);
   }
 
-  #close(sequence: Sequence): void {
-    this.#active.delete(sequence.id);
-    addCounts(this.#endedCounts, sequence.session.expertCounts);
+  private close(sequence: Sequence): void {
+    this.active.delete(sequence.id);
+    addCounts(this.endedCounts, sequence.session.expertCounts);
     sequence.session.dispose();
   }
 
-  #countExperts(): Float64Array[] {
-    const counts = this.#endedCounts.map((layer) => layer.slice());
-    for (const { session } of this.#active.values()) addCounts(counts, session.expertCounts);
+  private countExperts(): Float64Array[] {
+    const counts = this.endedCounts.map((layer) => layer.slice());
+    for (const { session } of this.active.values()) addCounts(counts, session.expertCounts);
     return counts;
   }
 }

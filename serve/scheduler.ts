@@ -34,110 +34,110 @@ const retryAfterSeconds = 1;
 /** Admits requests: so many run, so many wait, the rest is refused at once. Never waits itself and holds no tokens. */
 export class Scheduler {
   readonly metrics: Metrics;
-  readonly #decoder: Decoder;
-  readonly #settings: SchedulerSettings;
-  readonly #waiting: Ticket[] = [];
-  readonly #running = new Map<number, Ticket>();
-  #nextId = 0;
-  #isDraining = false;
-  #whenIdle: (() => void) | undefined;
+  private readonly decoder: Decoder;
+  private readonly settings: SchedulerSettings;
+  private readonly waiting: Ticket[] = [];
+  private readonly running = new Map<number, Ticket>();
+  private nextId = 0;
+  private isDraining = false;
+  private whenIdle: (() => void) | undefined;
 
   constructor(decoder: Decoder, settings: SchedulerSettings) {
-    this.#decoder = decoder;
-    this.#settings = settings;
+    this.decoder = decoder;
+    this.settings = settings;
     this.metrics = createMetrics({
       hasExpertMetrics: settings.expertMetrics,
-      countRunning: () => this.#running.size,
-      countWaiting: () => this.#waiting.length,
-      cacheUsageRatio: () => this.#cacheUsageRatio(),
+      countRunning: () => this.running.size,
+      countWaiting: () => this.waiting.length,
+      cacheUsageRatio: () => this.cacheUsageRatio(),
       countExperts: () => decoder.countExperts(),
     });
-    decoder.listen({ iteration: (report) => this.#receive(report), lost: () => this.#lose() });
+    decoder.listen({ iteration: (report) => this.receive(report), lost: () => this.lose() });
   }
 
   /** Whether a request would be taken, and why not. */
   get readiness(): "ready" | "loading" | "draining" {
-    if (this.#isDraining) return "draining";
-    return this.#decoder.model === undefined ? "loading" : "ready";
+    if (this.isDraining) return "draining";
+    return this.decoder.model === undefined ? "loading" : "ready";
   }
 
   /** What is served, under the name that clients use; undefined while it isn't loaded. */
   get model(): ServedModel | undefined {
-    const { model } = this.#decoder;
-    return model === undefined ? undefined : { ...model, name: this.#settings.modelName ?? model.name };
+    const { model } = this.decoder;
+    return model === undefined ? undefined : { ...model, name: this.settings.modelName ?? model.name };
   }
 
   /** Queues a request. Its events end after "finished"; they throw the typed error if it fails.
    *  @param signal ends the request when the client has gone
    *  @throws ApiError 503 E_NOT_READY, E_QUEUE_FULL */
   submit(job: DecodeJob, signal: AbortSignal): AsyncIterable<CompletionEvent> {
-    this.#admit();
-    const id = this.#nextId++;
-    const cancel = () => this.#cancel(id, cancelled());
+    this.admit();
+    const id = this.nextId++;
+    const cancel = () => this.cancel(id, cancelled());
     signal.addEventListener("abort", cancel, { once: true });
     const ticket: Ticket = {
       id, job, events: new EventQueue(), forgetSignal: () => signal.removeEventListener("abort", cancel),
       arrivedMs: performance.now(), startedMs: 0, firstTokenMs: 0, lastTokenMs: 0, promptTokens: 0, generatedTokens: 0,
     };
-    this.#waiting.push(ticket);
-    this.#startWaiting();
+    this.waiting.push(ticket);
+    this.startWaiting();
     if (signal.aborted) cancel();
     return ticket.events;
   }
 
   /** Takes no more requests and waits for those it has; what still runs after the timeout is ended with an error. */
   async drain(timeoutMs: number): Promise<void> {
-    this.#isDraining = true;
-    if (this.#running.size + this.#waiting.length === 0) return;
-    const idle = new Promise<void>((resolve) => { this.#whenIdle = resolve; });
+    this.isDraining = true;
+    if (this.running.size + this.waiting.length === 0) return;
+    const idle = new Promise<void>((resolve) => { this.whenIdle = resolve; });
     const timer = setTimeout(() => {
-      for (const { id } of [...this.#running.values(), ...this.#waiting]) this.#cancel(id, shutDown());
+      for (const { id } of [...this.running.values(), ...this.waiting]) this.cancel(id, shutDown());
     }, timeoutMs);
     await idle;
     clearTimeout(timer);
   }
 
-  #admit(): void {
+  private admit(): void {
     if (this.readiness !== "ready") {
       this.metrics.fail("not_ready");
       throw notReady(this.readiness);
     }
-    const { maxActive, maxQueue } = this.#settings;
-    if (this.#running.size >= maxActive && this.#waiting.length >= maxQueue) {
+    const { maxActive, maxQueue } = this.settings;
+    if (this.running.size >= maxActive && this.waiting.length >= maxQueue) {
       this.metrics.fail("queue_full");
       throw new ApiError({
-        code: "E_QUEUE_FULL", status: 503, retryAfterSeconds, what: `${this.#running.size} requests run and ${this.#waiting.length} wait`,
+        code: "E_QUEUE_FULL", status: 503, retryAfterSeconds, what: `${this.running.size} requests run and ${this.waiting.length} wait`,
         why: `the server decodes ${maxActive} at a time and lets ${maxQueue} wait`,
         fix: "try again after the time in Retry-After, or raise MOE_LAB_MAX_QUEUE or MOE_LAB_MAX_ACTIVE",
       });
     }
   }
 
-  #startWaiting(): void {
-    while (this.#running.size < this.#settings.maxActive) {
-      const ticket = this.#waiting.shift();
+  private startWaiting(): void {
+    while (this.running.size < this.settings.maxActive) {
+      const ticket = this.waiting.shift();
       if (ticket === undefined) return;
-      this.#running.set(ticket.id, ticket);
-      this.#decoder.post({ kind: "submit", id: ticket.id, job: ticket.job });
+      this.running.set(ticket.id, ticket);
+      this.decoder.post({ kind: "submit", id: ticket.id, job: ticket.job });
     }
   }
 
-  #receive({ fedTokens, events }: Extract<DecodeReport, { kind: "iteration" }>): void {
+  private receive({ fedTokens, events }: Extract<DecodeReport, { kind: "iteration" }>): void {
     if (fedTokens > 0) this.metrics.iterationTokens.observe(fedTokens);
     for (const event of events) {
-      const ticket = this.#running.get(event.id);
+      const ticket = this.running.get(event.id);
       // What a cancelled sequence did before the cancellation reached its thread.
       if (ticket === undefined) continue;
-      if (event.kind === "failed") this.#fail(ticket, event.error);
+      if (event.kind === "failed") this.fail(ticket, event.error);
       else {
-        this.#measure(ticket, event);
+        this.measure(ticket, event);
         ticket.events.push(event);
-        if (event.kind === "finished") this.#release(ticket, () => ticket.events.end());
+        if (event.kind === "finished") this.release(ticket, () => ticket.events.end());
       }
     }
   }
 
-  #measure(ticket: Ticket, event: CompletionEvent): void {
+  private measure(ticket: Ticket, event: CompletionEvent): void {
     const nowMs = performance.now();
     const { metrics } = this;
     switch (event.kind) {
@@ -167,51 +167,51 @@ export class Scheduler {
     }
   }
 
-  #fail(ticket: Ticket, report: FailureReport): void {
+  private fail(ticket: Ticket, report: FailureReport): void {
     // What the client did wrong is counted where all wrong requests are, in app.ts.
     if (report.status >= 500) this.metrics.fail("decoder");
-    this.#release(ticket, () => ticket.events.fail(new ApiError(report)));
+    this.release(ticket, () => ticket.events.fail(new ApiError(report)));
   }
 
-  #cancel(id: number, error: ApiError): void {
-    const ticket = this.#running.get(id) ?? this.#waiting.find((waiting) => waiting.id === id);
+  private cancel(id: number, error: ApiError): void {
+    const ticket = this.running.get(id) ?? this.waiting.find((waiting) => waiting.id === id);
     if (ticket === undefined) return;
     // The decoder handles commands in order, so the place is free before the next submission reaches it.
-    if (this.#running.has(id)) this.#decoder.post({ kind: "cancel", id });
+    if (this.running.has(id)) this.decoder.post({ kind: "cancel", id });
     this.metrics.fail("cancelled");
-    this.#release(ticket, () => ticket.events.fail(error));
+    this.release(ticket, () => ticket.events.fail(error));
   }
 
-  #lose(): void {
-    for (const ticket of this.#running.values()) this.#end(ticket, "decoder", decoderLost());
-    for (const ticket of this.#waiting) this.#end(ticket, "not_ready", notReady("loading"));
-    this.#running.clear();
-    this.#waiting.length = 0;
-    this.#whenIdle?.();
+  private lose(): void {
+    for (const ticket of this.running.values()) this.end(ticket, "decoder", decoderLost());
+    for (const ticket of this.waiting) this.end(ticket, "not_ready", notReady("loading"));
+    this.running.clear();
+    this.waiting.length = 0;
+    this.whenIdle?.();
   }
 
-  #end(ticket: Ticket, reason: FailureReason, error: ApiError): void {
+  private end(ticket: Ticket, reason: FailureReason, error: ApiError): void {
     this.metrics.fail(reason);
     ticket.forgetSignal();
     ticket.events.fail(error);
   }
 
-  #release(ticket: Ticket, tell: () => void): void {
+  private release(ticket: Ticket, tell: () => void): void {
     ticket.forgetSignal();
     tell();
-    this.#running.delete(ticket.id);
-    const at = this.#waiting.indexOf(ticket);
-    if (at >= 0) this.#waiting.splice(at, 1);
-    this.#startWaiting();
-    if (this.#running.size + this.#waiting.length === 0) this.#whenIdle?.();
+    this.running.delete(ticket.id);
+    const at = this.waiting.indexOf(ticket);
+    if (at >= 0) this.waiting.splice(at, 1);
+    this.startWaiting();
+    if (this.running.size + this.waiting.length === 0) this.whenIdle?.();
   }
 
-  #cacheUsageRatio(): number {
-    const contextLength = this.#decoder.model?.contextLength;
+  private cacheUsageRatio(): number {
+    const contextLength = this.decoder.model?.contextLength;
     if (contextLength === undefined) return 0;
     let held = 0;
-    for (const { promptTokens, generatedTokens } of this.#running.values()) held += Math.min(contextLength, promptTokens + generatedTokens);
-    return held / (contextLength * this.#settings.maxActive);
+    for (const { promptTokens, generatedTokens } of this.running.values()) held += Math.min(contextLength, promptTokens + generatedTokens);
+    return held / (contextLength * this.settings.maxActive);
   }
 }
 

@@ -17,63 +17,63 @@ const longestRestartDelayMs = 30_000;
 /** Decodes on a worker thread, so that HTTP goes on during a feed. A thread that breaks is started anew, at first after
  *  half a second, then after twice as long each time. */
 export class WorkerDecoder implements Decoder {
-  readonly #workerData: DecodeWorkerData;
-  readonly #counting = new Map<number, (counts: readonly Float64Array[] | undefined) => void>();
-  #worker: Worker | undefined;
-  #model: ServedModel | undefined;
-  #listener: DecoderListener | undefined;
-  #restart: NodeJS.Timeout | undefined;
-  #restartDelayMs = firstRestartDelayMs;
-  #nextRequestId = 0;
-  #isClosed = false;
+  private readonly workerData: DecodeWorkerData;
+  private readonly counting = new Map<number, (counts: readonly Float64Array[] | undefined) => void>();
+  private worker: Worker | undefined;
+  private loadedModel: ServedModel | undefined;
+  private listener: DecoderListener | undefined;
+  private restart: NodeJS.Timeout | undefined;
+  private restartDelayMs = firstRestartDelayMs;
+  private nextRequestId = 0;
+  private isClosed = false;
 
   constructor(workerData: DecodeWorkerData) {
-    this.#workerData = workerData;
+    this.workerData = workerData;
   }
 
   get model(): ServedModel | undefined {
-    return this.#model;
+    return this.loadedModel;
   }
 
   listen(listener: DecoderListener): void {
-    this.#listener = listener;
+    this.listener = listener;
   }
 
   /** Starts the thread and loads the bundle.
    *  @throws the typed error with which the bundle can't be loaded; ServerError E_DECODER_LOST */
   async load(): Promise<void> {
     // The worker runs as plain JavaScript, as everything that starts on its own does.
-    const worker = new Worker(new URL("./decodeWorker.js", import.meta.url), { workerData: this.#workerData, stdout: true });
+    const worker = new Worker(new URL("./decodeWorker.js", import.meta.url), { workerData: this.workerData, stdout: true });
     // Standard output belongs to the server's own lines (run.ts); what libraries print there goes to the log.
     worker.stdout.pipe(process.stderr, { end: false });
-    this.#worker = worker;
+    this.worker = worker;
     await new Promise<void>((resolve, reject) => {
       let error: MoeLabError = decoderLost();
       worker.on("message", (report: DecodeReport) => {
         if (report.kind === "ready") {
-          this.#model = report.model;
+          this.loadedModel = report.model;
           resolve();
         } else if (report.kind === "unloadable") error = new MoeLabError(report.error);
-        else this.#receive(report);
+        else this.receive(report);
       });
       worker.on("error", (cause) => { error = decoderLost(cause); });
       worker.on("exit", () => {
         reject(error); // does nothing once the thread was ready
-        if (this.#worker === worker) this.#lose(error);
+        if (this.worker === worker) this.lose(error);
       });
     });
   }
 
   post(command: DecodeCommand): void {
-    this.#worker?.postMessage(command);
+    this.worker?.postMessage(command);
   }
 
   async countExperts(): Promise<readonly Float64Array[] | undefined> {
-    if (this.#model === undefined) return undefined;
-    const requestId = this.#nextRequestId++;
+    if (this.loadedModel === undefined) return undefined;
+    const requestId = this.nextRequestId++;
     return await new Promise((resolve) => {
-      const timer = setTimeout(() => this.#answerCount(requestId, undefined), countTimeoutMs);
-      this.#counting.set(requestId, (counts) => {
+      const timer = setTimeout(() => this.answerCount(requestId, undefined), countTimeoutMs);
+      this.counting.set(requestId, (counts) => {
         clearTimeout(timer);
         resolve(counts);
       });
@@ -82,44 +82,44 @@ export class WorkerDecoder implements Decoder {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
-    clearTimeout(this.#restart);
-    const worker = this.#worker;
-    this.#worker = undefined;
-    this.#model = undefined;
+    this.isClosed = true;
+    clearTimeout(this.restart);
+    const worker = this.worker;
+    this.worker = undefined;
+    this.loadedModel = undefined;
     await worker?.terminate();
   }
 
-  #receive(report: Extract<DecodeReport, { kind: "iteration" | "expertCounts" }>): void {
+  private receive(report: Extract<DecodeReport, { kind: "iteration" | "expertCounts" }>): void {
     if (report.kind === "expertCounts") {
-      this.#answerCount(report.requestId, report.counts);
+      this.answerCount(report.requestId, report.counts);
       return;
     }
     // A thread that decodes is healthy again.
-    if (report.fedTokens > 0) this.#restartDelayMs = firstRestartDelayMs;
-    this.#listener?.iteration(report);
+    if (report.fedTokens > 0) this.restartDelayMs = firstRestartDelayMs;
+    this.listener?.iteration(report);
   }
 
-  #answerCount(requestId: number, counts: readonly Float64Array[] | undefined): void {
-    this.#counting.get(requestId)?.(counts);
-    this.#counting.delete(requestId);
+  private answerCount(requestId: number, counts: readonly Float64Array[] | undefined): void {
+    this.counting.get(requestId)?.(counts);
+    this.counting.delete(requestId);
   }
 
-  #lose(error: MoeLabError): void {
-    const wasReady = this.#model !== undefined;
-    this.#worker = undefined;
-    this.#model = undefined;
-    for (const requestId of [...this.#counting.keys()]) this.#answerCount(requestId, undefined);
+  private lose(error: MoeLabError): void {
+    const wasReady = this.loadedModel !== undefined;
+    this.worker = undefined;
+    this.loadedModel = undefined;
+    for (const requestId of [...this.counting.keys()]) this.answerCount(requestId, undefined);
     // A first load that fails is the caller's to handle; only a thread that once worked is started anew.
-    if (this.#isClosed || (!wasReady && this.#restart === undefined)) return;
-    if (wasReady) this.#listener?.lost(error);
-    this.#restart = setTimeout(() => {
+    if (this.isClosed || (!wasReady && this.restart === undefined)) return;
+    if (wasReady) this.listener?.lost(error);
+    this.restart = setTimeout(() => {
       this.load().catch((failure: unknown) => {
         // #lose has planned the next try already; what isn't typed is a bug and must be seen.
         if (!(failure instanceof MoeLabError)) throw failure;
       });
-    }, this.#restartDelayMs);
-    this.#restartDelayMs = Math.min(longestRestartDelayMs, this.#restartDelayMs * 2);
+    }, this.restartDelayMs);
+    this.restartDelayMs = Math.min(longestRestartDelayMs, this.restartDelayMs * 2);
   }
 }
 

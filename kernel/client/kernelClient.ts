@@ -44,34 +44,34 @@ const SHUTDOWN_TIMEOUT_MS = 5_000;
  *  so all its outputs have been seen; it rejects when the kernel dies. */
 export class KernelClient {
   readonly process: KernelProcess;
-  readonly #wire: Wire;
-  readonly #sockets: Record<ClientChannel, Dealer>;
-  readonly #iopub = new Subscriber();
-  readonly #queues: Record<ClientChannel, SendQueue>;
-  readonly #waiting = new Map<string, Waiting>();
+  private readonly wire: Wire;
+  private readonly sockets: Record<ClientChannel, Dealer>;
+  private readonly iopub = new Subscriber();
+  private readonly queues: Record<ClientChannel, SendQueue>;
+  private readonly waiting = new Map<string, Waiting>();
   /** Called for iopub messages that belong to no open request, e.g. output of a timer after its cell. */
   onStrayMessage: ((message: Message) => void) | null = null;
-  #isClosed = false;
+  private isClosed = false;
 
   private constructor(process: KernelProcess) {
     this.process = process;
     const { connection } = process;
-    this.#wire = new Wire(connection.key, connection.digest, "moe-lab-client");
+    this.wire = new Wire(connection.key, connection.digest, "moe-lab-client");
     // The kernel routes input requests to the identity that asked on shell.
     const routingId = randomUUID();
-    this.#sockets = { shell: dealer(connection, "shell", routingId), control: dealer(connection, "control", routingId), stdin: dealer(connection, "stdin", routingId) };
-    this.#queues = {
-      shell: new SendQueue(this.#sockets.shell), control: new SendQueue(this.#sockets.control), stdin: new SendQueue(this.#sockets.stdin),
+    this.sockets = { shell: dealer(connection, "shell", routingId), control: dealer(connection, "control", routingId), stdin: dealer(connection, "stdin", routingId) };
+    this.queues = {
+      shell: new SendQueue(this.sockets.shell), control: new SendQueue(this.sockets.control), stdin: new SendQueue(this.sockets.stdin),
     };
-    this.#iopub.linger = 0;
-    this.#iopub.receiveHighWaterMark = 0;
-    this.#iopub.connect(channelAddress(connection, "iopub"));
-    this.#iopub.subscribe();
-    void this.#receive(this.#sockets.shell, (message) => { this.#replied(message); });
-    void this.#receive(this.#sockets.control, (message) => { this.#replied(message); });
-    void this.#receive(this.#sockets.stdin, (message) => { void this.#inputRequested(message); });
-    void this.#receive(this.#iopub, (message) => { this.#published(message); });
-    void process.exited.then((exit) => { this.#died(exit); });
+    this.iopub.linger = 0;
+    this.iopub.receiveHighWaterMark = 0;
+    this.iopub.connect(channelAddress(connection, "iopub"));
+    this.iopub.subscribe();
+    void this.receive(this.sockets.shell, (message) => { this.replied(message); });
+    void this.receive(this.sockets.control, (message) => { this.replied(message); });
+    void this.receive(this.sockets.stdin, (message) => { void this.inputRequested(message); });
+    void this.receive(this.iopub, (message) => { this.published(message); });
+    void process.exited.then((exit) => { this.died(exit); });
   }
 
   /** Starts a kernel and waits until it answers on all channels.
@@ -114,20 +114,20 @@ export class KernelClient {
   request(
     channel: ClientChannel, type: string, content: JsonObject, hooks: Pick<ExecuteOptions, "onMessage" | "onInput"> = {},
   ): Promise<Message> {
-    if (this.#isClosed) return Promise.reject(closedError());
-    const header = this.#wire.header(type);
+    if (this.isClosed) return Promise.reject(closedError());
+    const header = this.wire.header(type);
     const message: OutgoingMessage = { type, content };
     return new Promise((resolve, reject) => {
-      this.#waiting.set(header.msg_id, {
+      this.waiting.set(header.msg_id, {
         message, reply: null, isIdle: false, fail: reject, settle: resolve, onInput: hooks.onInput, onMessage: hooks.onMessage ?? (() => undefined),
       });
-      this.#queues[channel].send(this.#wire.encode(message, header)).catch(reject);
+      this.queues[channel].send(this.wire.encode(message, header)).catch(reject);
     });
   }
 
   /** Sends a message that has no reply, e.g. comm_msg. */
   send(channel: ClientChannel, message: OutgoingMessage): Promise<void> {
-    return this.#queues[channel].send(this.#wire.encode(message));
+    return this.queues[channel].send(this.wire.encode(message));
   }
 
   /** Asks the kernel to stop the running cell; resolves when it has taken the request, not when the cell has ended. */
@@ -137,7 +137,7 @@ export class KernelClient {
 
   /** Ends the kernel: asks first, then kills. Leaves nothing open. */
   async shutdown(): Promise<KernelExit> {
-    if (this.process.isAlive && !this.#isClosed) {
+    if (this.process.isAlive && !this.isClosed) {
       // The reply may be lost when the process is faster than its sockets; its end is what counts.
       this.request("control", "shutdown_request", { restart: false }).catch(() => undefined);
       const timer = setTimeout(() => { this.process.kill(); }, SHUTDOWN_TIMEOUT_MS);
@@ -151,35 +151,35 @@ export class KernelClient {
 
   /** Closes the sockets; the process is left as it is. */
   close(): Promise<void> {
-    if (!this.#isClosed) {
-      this.#isClosed = true;
-      for (const socket of [...Object.values(this.#sockets), this.#iopub]) socket.close();
-      for (const waiting of this.#waiting.values()) waiting.fail(closedError());
-      this.#waiting.clear();
+    if (!this.isClosed) {
+      this.isClosed = true;
+      for (const socket of [...Object.values(this.sockets), this.iopub]) socket.close();
+      for (const waiting of this.waiting.values()) waiting.fail(closedError());
+      this.waiting.clear();
     }
     return Promise.resolve();
   }
 
-  async #receive(socket: Dealer | Subscriber, take: (message: Message) => void): Promise<void> {
+  private async receive(socket: Dealer | Subscriber, take: (message: Message) => void): Promise<void> {
     for await (const frames of socket) {
       try {
-        take(this.#wire.decode(frames));
+        take(this.wire.decode(frames));
       } catch (error) {
         if (!(error instanceof MalformedMessageError)) throw error;
       }
     }
   }
 
-  #replied(message: Message): void {
-    const waiting = this.#waiting.get(message.parentHeader.msg_id ?? "");
+  private replied(message: Message): void {
+    const waiting = this.waiting.get(message.parentHeader.msg_id ?? "");
     if (waiting === undefined) return;
     waiting.reply = message;
-    this.#settleWhenWhole(message.parentHeader.msg_id ?? "", waiting);
+    this.settleWhenWhole(message.parentHeader.msg_id ?? "", waiting);
   }
 
-  #published(message: Message): void {
+  private published(message: Message): void {
     const id = message.parentHeader.msg_id ?? "";
-    const waiting = this.#waiting.get(id);
+    const waiting = this.waiting.get(id);
     if (waiting === undefined) {
       this.onStrayMessage?.(message);
       return;
@@ -187,30 +187,30 @@ export class KernelClient {
     waiting.onMessage(message);
     if (message.header.msg_type !== "status" || message.content.execution_state !== "idle") return;
     waiting.isIdle = true;
-    this.#settleWhenWhole(id, waiting);
+    this.settleWhenWhole(id, waiting);
   }
 
-  #settleWhenWhole(id: string, waiting: Waiting): void {
+  private settleWhenWhole(id: string, waiting: Waiting): void {
     if (waiting.reply === null || !waiting.isIdle) return;
-    this.#waiting.delete(id);
+    this.waiting.delete(id);
     waiting.settle(waiting.reply);
   }
 
-  async #inputRequested(message: Message): Promise<void> {
+  private async inputRequested(message: Message): Promise<void> {
     const { prompt, password } = message.content;
-    const onInput = this.#waiting.get(message.parentHeader.msg_id ?? "")?.onInput;
+    const onInput = this.waiting.get(message.parentHeader.msg_id ?? "")?.onInput;
     const value = await onInput?.(typeof prompt === "string" ? prompt : "", password === true);
     await this.send("stdin", { type: "input_reply", content: { value: value ?? "" }, parentHeader: message.header });
   }
 
-  #died(exit: KernelExit): void {
+  private died(exit: KernelExit): void {
     const error = new KernelProcessError({
       code: "E_KERNEL_DIED", what: `The kernel process ended (code ${exit.code ?? "none"}, signal ${exit.signal ?? "none"})`,
       why: exit.stderr === "" ? "it left no message" : `its last words were: ${exit.stderr.trim()}`,
       fix: "look at the cell that ran, at the memory of this machine, and start the kernel again",
     });
-    for (const waiting of this.#waiting.values()) waiting.fail(error);
-    this.#waiting.clear();
+    for (const waiting of this.waiting.values()) waiting.fail(error);
+    this.waiting.clear();
   }
 }
 

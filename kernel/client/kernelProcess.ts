@@ -31,10 +31,10 @@ export class KernelProcess {
   readonly connectionPath: string;
   /** Resolves when the process has ended. */
   readonly exited: Promise<KernelExit>;
-  readonly #child: ChildProcess;
+  private readonly child: ChildProcess;
 
   private constructor(child: ChildProcess, connection: ConnectionInfo, connectionPath: string, folder: string) {
-    this.#child = child;
+    this.child = child;
     this.connection = connection;
     this.connectionPath = connectionPath;
     this.exited = new Promise((resolve) => {
@@ -63,14 +63,14 @@ export class KernelProcess {
   }
 
   get pid(): number | undefined {
-    return this.#child.pid;
+    return this.child.pid;
   }
 
   get isAlive(): boolean {
-    return this.#child.pid !== undefined && this.#child.exitCode === null && this.#child.signalCode === null;
+    return this.child.pid !== undefined && this.child.exitCode === null && this.child.signalCode === null;
   }
 
   kill(): void {
-    this.#child.kill("SIGKILL");
+    this.child.kill("SIGKILL");
   }
 }

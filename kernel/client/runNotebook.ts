@@ -133,7 +133,10 @@ async function runCell(
         if (event !== null) options.onOutput?.(event, cell);
       },
     });
-    if (reply.content.status === "ok") return null;
+    if (reply.content.status === "ok") {
+      // A cell that was asked to end may do so without an error.
+      return stopReason === null ? null : { index, ...STOPPED, evalue: stopReason };
+    }
     const traceback = Array.isArray(reply.content.traceback) ? reply.content.traceback.map(String) : [];
     return { index, ename: stringField(reply.content, "ename"), evalue: stopReason ?? stringField(reply.content, "evalue"), traceback };
   } catch (error) {

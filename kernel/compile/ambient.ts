@@ -15,7 +15,8 @@ declare function display(value: unknown, options?: DisplayOptions): void;
 declare function clearOutput(wait?: boolean): void;
 /** Asks the user for a line and waits for it. */
 declare function input(prompt?: string, password?: boolean): string;
-/** Aborted when the running cell is interrupted. */
+/** Aborted when the running cell is interrupted. A cell that has read it gets 10 s to end by itself, unless it is
+ *  interrupted once more. */
 declare const cellSignal: AbortSignal;
 interface CommChannel {
   readonly id: string;

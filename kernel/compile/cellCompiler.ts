@@ -36,71 +36,71 @@ export class CellCompiler {
   readonly scope = new Scope();
   readonly cellPath: string;
   readonly rootPaths: readonly string[];
-  readonly #scopePath: string;
-  readonly #folder: string;
-  readonly #strict: CellProgram;
-  readonly #loose: CellProgram;
-  #keptCells = 0;
-  #isScopeStale = true;
-  #unkept: { readonly code: string; readonly declarations: readonly Declaration[]; readonly identifiers: ReadonlySet<string> } | null = null;
+  private readonly scopePath: string;
+  private readonly folder: string;
+  private readonly strict: CellProgram;
+  private readonly loose: CellProgram;
+  private keptCells = 0;
+  private isScopeStale = true;
+  private unkept: { readonly code: string; readonly declarations: readonly Declaration[]; readonly identifiers: ReadonlySet<string> } | null = null;
 
   /** @param folder the notebook's folder */
   constructor(folder: string) {
-    this.#folder = folder.replaceAll("\\", "/");
-    this.cellPath = posix.join(this.#folder, "__cell.ts");
-    this.#scopePath = posix.join(this.#folder, "__scope.ts");
-    const ambientPath = posix.join(this.#folder, "__ambient.d.ts");
-    this.rootPaths = [ambientPath, this.#scopePath, this.cellPath];
+    this.folder = folder.replaceAll("\\", "/");
+    this.cellPath = posix.join(this.folder, "__cell.ts");
+    this.scopePath = posix.join(this.folder, "__scope.ts");
+    const ambientPath = posix.join(this.folder, "__ambient.d.ts");
+    this.rootPaths = [ambientPath, this.scopePath, this.cellPath];
     this.store.setText(ambientPath, AMBIENT_DECLARATIONS);
-    this.store.setText(this.#scopePath, this.scope.render());
+    this.store.setText(this.scopePath, this.scope.render());
     this.store.setText(this.cellPath, "");
-    this.#strict = new CellProgram(this.store, this.rootPaths, strictOptions(), this.#folder);
-    this.#loose = new CellProgram(this.store, this.rootPaths, looseOptions(), this.#folder);
-    const program = this.#strict.refresh();
+    this.strict = new CellProgram(this.store, this.rootPaths, strictOptions(), this.folder);
+    this.loose = new CellProgram(this.store, this.rootPaths, looseOptions(), this.folder);
+    const program = this.strict.refresh();
     this.scope.setLibraryNames(libraryNames(program, this.cellPath));
   }
 
   compile(code: string): CompiledCell | RefusedCell {
-    this.#writeScope();
+    this.writeScope();
     const { prefix, declarations, identifiers } = this.setCell(code);
     const lineOffset = prefix === "" ? 0 : 1;
-    const program = this.#strict.refresh();
+    const program = this.strict.refresh();
     const sourceFile = program.getSourceFile(this.cellPath);
     if (sourceFile === undefined) return { isRunnable: false, diagnostics: [] };
-    const errors = this.#errorsOf(program, sourceFile);
+    const errors = this.errorsOf(program, sourceFile);
     if (errors.length > 0) return { isRunnable: false, diagnostics: errors.map((error) => cellDiagnostic(error, lineOffset)) };
     const emitted = emitCell(program, sourceFile, prefix.length);
-    this.#unkept = { code, declarations, identifiers };
+    this.unkept = { code, declarations, identifiers };
     return { isRunnable: true, ...emitted, lineOffset, declaredNames: declarations.map(({ name }) => name) };
   }
 
   /** Makes the names of the cell compiled last known to later cells. Call it when that cell has been run.
    *  @param untypedNames properties of globalThis that no cell declared */
   keep(untypedNames: readonly string[]): void {
-    if (this.scope.addUntyped(untypedNames)) this.#isScopeStale = true;
-    const cell = this.#unkept;
-    this.#unkept = null;
+    if (this.scope.addUntyped(untypedNames)) this.isScopeStale = true;
+    const cell = this.unkept;
+    this.unkept = null;
     if (cell === null || cell.declarations.length === 0) return;
     const ownNames = new Set(cell.declarations.map(({ name }) => name));
-    const module = `./__cell-${++this.#keptCells}.ts`;
+    const module = `./__cell-${++this.keptCells}.ts`;
     const exported = cell.declarations.filter(({ isExported }) => !isExported).map(({ name }) => name);
     const imports = this.scope.importLine(cell.identifiers, ownNames, "all");
-    this.store.setText(posix.join(this.#folder, module), `${imports}\n${cell.code}\nexport { ${exported.join(", ")} };\n`);
+    this.store.setText(posix.join(this.folder, module), `${imports}\n${cell.code}\nexport { ${exported.join(", ")} };\n`);
     this.scope.add(module, cell.declarations);
-    this.#isScopeStale = true;
+    this.isScopeStale = true;
   }
 
   /** Brings the program up to date with what keep() added, so that the next compile is fast; costs about 20 ms after a declaration. */
   updateScope(): void {
-    if (!this.#writeScope()) return;
+    if (!this.writeScope()) return;
     this.store.setText(this.cellPath, "");
-    this.#strict.refresh();
+    this.strict.refresh();
   }
 
-  #writeScope(): boolean {
-    const wasStale = this.#isScopeStale;
-    if (wasStale) this.store.setText(this.#scopePath, this.scope.render());
-    this.#isScopeStale = false;
+  private writeScope(): boolean {
+    const wasStale = this.isScopeStale;
+    if (wasStale) this.store.setText(this.scopePath, this.scope.render());
+    this.isScopeStale = false;
     return wasStale;
   }
 
@@ -116,18 +116,18 @@ export class CellCompiler {
     return { prefix, declarations, identifiers };
   }
 
-  #errorsOf(program: ts.Program, sourceFile: ts.SourceFile): ts.Diagnostic[] {
+  private errorsOf(program: ts.Program, sourceFile: ts.SourceFile): ts.Diagnostic[] {
     const syntaxErrors = program.getSyntacticDiagnostics(sourceFile);
     if (syntaxErrors.length > 0) return [...syntaxErrors];
     let looseStarts: Set<number | undefined> | null = null;
     return blockingDiagnostics(program.getSemanticDiagnostics(sourceFile), (diagnostic) => {
-      looseStarts ??= new Set(this.#looseErrors().map(({ start }) => start));
+      looseStarts ??= new Set(this.looseErrors().map(({ start }) => start));
       return looseStarts.has(diagnostic.start);
     });
   }
 
-  #looseErrors(): readonly ts.Diagnostic[] {
-    const program = this.#loose.refresh();
+  private looseErrors(): readonly ts.Diagnostic[] {
+    const program = this.loose.refresh();
     const sourceFile = program.getSourceFile(this.cellPath);
     return sourceFile === undefined ? [] : program.getSemanticDiagnostics(sourceFile);
   }
@@ -135,20 +135,20 @@ export class CellCompiler {
 
 /** A TypeScript program that is renewed from its predecessor. */
 class CellProgram {
-  readonly #options: ts.CompilerOptions;
-  readonly #host: ts.CompilerHost;
-  readonly #rootPaths: readonly string[];
-  #program: ts.Program | undefined;
+  private readonly options: ts.CompilerOptions;
+  private readonly host: ts.CompilerHost;
+  private readonly rootPaths: readonly string[];
+  private program: ts.Program | undefined;
 
   constructor(store: SourceStore, rootPaths: readonly string[], options: ts.CompilerOptions, folder: string) {
-    this.#rootPaths = rootPaths;
-    this.#options = options;
-    this.#host = storeCompilerHost(store, options, folder);
+    this.rootPaths = rootPaths;
+    this.options = options;
+    this.host = storeCompilerHost(store, options, folder);
   }
 
   refresh(): ts.Program {
-    this.#program = ts.createProgram({ rootNames: this.#rootPaths, options: this.#options, host: this.#host, oldProgram: this.#program });
-    return this.#program;
+    this.program = ts.createProgram({ rootNames: this.rootPaths, options: this.options, host: this.host, oldProgram: this.program });
+    return this.program;
   }
 }
 

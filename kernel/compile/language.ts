@@ -15,21 +15,21 @@ const UNTERMINATED_CODES = new Set([1160, 1010, 1161]);
 
 /** Answers questions about code that is being written, knowing what earlier cells declared. */
 export class CellLanguage {
-  readonly #compiler: CellCompiler;
-  readonly #service: ts.LanguageService;
+  private readonly compiler: CellCompiler;
+  private readonly service: ts.LanguageService;
 
   constructor(compiler: CellCompiler) {
-    this.#compiler = compiler;
-    this.#service = ts.createLanguageService(serviceHost(compiler), sharedRegistry(compiler));
+    this.compiler = compiler;
+    this.service = ts.createLanguageService(serviceHost(compiler), sharedRegistry(compiler));
   }
 
   /** @param cursor UTF-16 units from the start of the code
    *  @returns where the completed word starts, and what may stand there */
   complete(code: string, cursor: number): { start: number; entries: Completion[] } {
-    const offset = this.#open(code);
+    const offset = this.open(code);
     const start = cursor - (/[\w$]*$/.exec(code.slice(0, cursor))?.[0].length ?? 0);
     const typed = code.slice(start, cursor);
-    const found = this.#service.getCompletionsAtPosition(this.#compiler.cellPath, offset + cursor, {});
+    const found = this.service.getCompletionsAtPosition(this.compiler.cellPath, offset + cursor, {});
     const entries = (found?.entries ?? []).filter(({ name, kind }) =>
       name.startsWith(typed) && kind !== ts.ScriptElementKind.warning
       && (kind !== ts.ScriptElementKind.keyword || typed !== "") && !name.startsWith("__moeLab"));
@@ -39,10 +39,10 @@ export class CellLanguage {
 
   /** Type and documentation of the name at the cursor, or just before it. */
   describe(code: string, cursor: number): Description | null {
-    const offset = this.#open(code);
+    const offset = this.open(code);
     for (const position of [cursor, cursor - 1]) {
       if (position < 0) continue;
-      const info = this.#service.getQuickInfoAtPosition(this.#compiler.cellPath, offset + position);
+      const info = this.service.getQuickInfoAtPosition(this.compiler.cellPath, offset + position);
       if (info === undefined) continue;
       const signature = ts.displayPartsToString(info.displayParts);
       const documentation = ts.displayPartsToString(info.documentation);
@@ -66,9 +66,9 @@ export class CellLanguage {
     return { status: "incomplete", indent: (/^\s*/.exec(lastLine)?.[0] ?? "") + deeper };
   }
 
-  #open(code: string): number {
-    this.#compiler.updateScope();
-    return this.#compiler.setCell(code).prefix.length;
+  private open(code: string): number {
+    this.compiler.updateScope();
+    return this.compiler.setCell(code).prefix.length;
   }
 }
 

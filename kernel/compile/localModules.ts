@@ -9,7 +9,7 @@ interface ScannedFile { readonly mtimeMs: number; readonly imports: readonly str
 
 /** Answers the loader hooks: versions of local modules and their JavaScript. */
 export class LocalModules {
-  readonly #scanned = new Map<string, ScannedFile>();
+  private readonly scanned = new Map<string, ScannedFile>();
 
   answer(port: MessagePort): void {
     port.on("message", ({ id, kind, path }: ModuleQuestion) => {
@@ -32,7 +32,7 @@ export class LocalModules {
     const visit = (file: string): void => {
       if (seen.has(file)) return;
       seen.add(file);
-      const scanned = this.#scan(file);
+      const scanned = this.scan(file);
       if (scanned === null) return;
       hash.update(`${file}\0${scanned.mtimeMs}\0`);
       for (const next of scanned.imports) visit(next);
@@ -41,16 +41,16 @@ export class LocalModules {
     return hash.digest("hex").slice(0, 16);
   }
 
-  #scan(path: string): ScannedFile | null {
+  private scan(path: string): ScannedFile | null {
     const mtimeMs = statSync(path, { throwIfNoEntry: false })?.mtimeMs;
     if (mtimeMs === undefined) return null;
-    const known = this.#scanned.get(path);
+    const known = this.scanned.get(path);
     if (known?.mtimeMs === mtimeMs) return known;
     const isCode = /\.[mc]?[jt]s$/.test(path);
     const names = isCode ? ts.preProcessFile(readFileSync(path, "utf8"), true, true).importedFiles.map(({ fileName }) => fileName) : [];
     const imports = names.filter((name) => name.startsWith(".")).map((name) => resolve(dirname(path), name));
     const scanned = { mtimeMs, imports };
-    this.#scanned.set(path, scanned);
+    this.scanned.set(path, scanned);
     return scanned;
   }
 }

@@ -7,27 +7,27 @@ interface Binding extends Declaration { readonly module: string }
  *  Each finished cell is kept as a module of its own. One file, the scope file, puts the newest meaning of each name
  *  into the global scope, so a new cell needs no imports and TypeScript can reuse the whole program for it. */
 export class Scope {
-  readonly #bindings = new Map<string, Binding>();
+  private readonly bindings = new Map<string, Binding>();
   /** Names the TypeScript library declares; a global of the same name would merge with it, so cells import these. */
-  #libraryNames: ReadonlySet<string> = new Set();
+  private libraryNames: ReadonlySet<string> = new Set();
   /** Properties that cells put on globalThis themselves; of type any. */
-  readonly #untypedNames = new Set<string>();
+  private readonly untypedNames = new Set<string>();
 
   setLibraryNames(names: ReadonlySet<string>): void {
-    this.#libraryNames = names;
+    this.libraryNames = names;
   }
 
   /** Remembers what a cell declared; newer declarations replace older ones of the same name.
    *  @param module specifier of the kept cell, e.g. "./__cell-3.ts" */
   add(module: string, declarations: readonly Declaration[]): void {
-    for (const declaration of declarations) this.#bindings.set(declaration.name, { ...declaration, module });
+    for (const declaration of declarations) this.bindings.set(declaration.name, { ...declaration, module });
   }
 
   /** Remembers properties of globalThis that no cell declared.
    *  @returns whether one of them is new */
   addUntyped(names: readonly string[]): boolean {
-    const fresh = names.filter((name) => !this.#untypedNames.has(name) && !this.#bindings.has(name) && !this.#libraryNames.has(name));
-    for (const name of fresh) this.#untypedNames.add(name);
+    const fresh = names.filter((name) => !this.untypedNames.has(name) && !this.bindings.has(name) && !this.libraryNames.has(name));
+    for (const name of fresh) this.untypedNames.add(name);
     return fresh.length > 0;
   }
 
@@ -36,9 +36,9 @@ export class Scope {
   importLine(identifiers: ReadonlySet<string>, ownNames: ReadonlySet<string>, which: "library" | "all"): string {
     const imports: string[] = [];
     for (const name of identifiers) {
-      const binding = this.#bindings.get(name);
+      const binding = this.bindings.get(name);
       if (binding === undefined || ownNames.has(name)) continue;
-      if (which === "library" && !this.#libraryNames.has(name)) continue;
+      if (which === "library" && !this.libraryNames.has(name)) continue;
       imports.push(binding.kind === "alias"
         ? `import { ${name} } from "${binding.module}";`
         : `declare ${binding.kind} ${name}: typeof import("${binding.module}").${name};`);
@@ -50,14 +50,14 @@ export class Scope {
   render(): string {
     const imports: string[] = [];
     const globals: string[] = [];
-    for (const { name, kind, module } of this.#bindings.values()) {
-      if (this.#libraryNames.has(name)) continue;
+    for (const { name, kind, module } of this.bindings.values()) {
+      if (this.libraryNames.has(name)) continue;
       if (kind === "alias") {
         imports.push(`import { ${name} as $${name} } from "${module}";`);
         globals.push(`export { $${name} as ${name} };`);
       } else globals.push(`export ${kind} ${name}: typeof import("${module}").${name};`);
     }
-    for (const name of this.#untypedNames) if (!this.#bindings.has(name)) globals.push(`export var ${name}: any;`);
+    for (const name of this.untypedNames) if (!this.bindings.has(name)) globals.push(`export var ${name}: any;`);
     return `${imports.join("\n")}\ndeclare global {\n${globals.join("\n")}\n}\nexport {};\n`;
   }
 }

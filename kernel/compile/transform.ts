@@ -37,42 +37,42 @@ export function afterTransforms(): ts.TransformerFactory<ts.SourceFile> {
 }
 
 class CellRewriter {
-  readonly #context: ts.TransformationContext;
-  readonly #checker: ts.TypeChecker;
-  readonly #resetNames = new Set<string>();
+  private readonly context: ts.TransformationContext;
+  private readonly checker: ts.TypeChecker;
+  private readonly resetNames = new Set<string>();
 
   constructor(context: ts.TransformationContext, checker: ts.TypeChecker) {
-    this.#context = context;
-    this.#checker = checker;
+    this.context = context;
+    this.checker = checker;
   }
 
   statement(statement: ts.Statement, isLast: boolean): ts.Statement[] {
-    const { factory } = this.#context;
-    if (ts.isImportDeclaration(statement)) return this.#importStatement(statement);
+    const { factory } = this.context;
+    if (ts.isImportDeclaration(statement)) return this.importStatement(statement);
     if (ts.isImportEqualsDeclaration(statement) && ts.isExternalModuleReference(statement.moduleReference)) {
       const call = factory.createCallExpression(factory.createIdentifier("require"), undefined, [statement.moduleReference.expression]);
       return [variable(factory, statement.name, call, statement)];
     }
     if (ts.isExportDeclaration(statement)) return [];
-    if (ts.isExportAssignment(statement)) return [this.#expressionStatement(statement.expression, statement, isLast)];
-    if (ts.isExpressionStatement(statement)) return [this.#expressionStatement(statement.expression, statement, isLast)];
-    const visited = this.#visit(withoutExport(factory, statement));
+    if (ts.isExportAssignment(statement)) return [this.expressionStatement(statement.expression, statement, isLast)];
+    if (ts.isExpressionStatement(statement)) return [this.expressionStatement(statement.expression, statement, isLast)];
+    const visited = this.visit(withoutExport(factory, statement));
     const isMerged = ts.isEnumDeclaration(statement) || ts.isModuleDeclaration(statement);
-    if (!isMerged || !ts.isIdentifier(statement.name) || this.#resetNames.has(statement.name.text) || isAmbient(statement)) return [visited];
+    if (!isMerged || !ts.isIdentifier(statement.name) || this.resetNames.has(statement.name.text) || isAmbient(statement)) return [visited];
     // TypeScript emits `(E || (E = {}))`, which would keep the members of an enum of this name from an earlier cell.
-    this.#resetNames.add(statement.name.text);
+    this.resetNames.add(statement.name.text);
     return [variable(factory, statement.name, factory.createVoidZero(), statement), visited];
   }
 
-  #expressionStatement(expression: ts.Expression, original: ts.Statement, isLast: boolean): ts.Statement {
-    const { factory } = this.#context;
-    const visited = this.#visit(expression);
-    const value = isLast ? factory.createCallExpression(this.#runtimeMember("result"), undefined, [visited]) : visited;
+  private expressionStatement(expression: ts.Expression, original: ts.Statement, isLast: boolean): ts.Statement {
+    const { factory } = this.context;
+    const visited = this.visit(expression);
+    const value = isLast ? factory.createCallExpression(this.runtimeMember("result"), undefined, [visited]) : visited;
     return ts.setTextRange(factory.createExpressionStatement(value), original);
   }
 
-  #importStatement(statement: ts.ImportDeclaration): ts.Statement[] {
-    const { factory } = this.#context;
+  private importStatement(statement: ts.ImportDeclaration): ts.Statement[] {
+    const { factory } = this.context;
     const clause = statement.importClause;
     if (clause?.phaseModifier === ts.SyntaxKind.TypeKeyword) return [];
     const elements: { readonly imported: string; readonly local: ts.Identifier }[] = [];
@@ -80,11 +80,11 @@ class CellRewriter {
     const bindings = clause?.namedBindings;
     if (bindings !== undefined && ts.isNamedImports(bindings)) {
       for (const element of bindings.elements) {
-        if (element.isTypeOnly || !this.#isValue(element.name)) continue;
+        if (element.isTypeOnly || !this.isValue(element.name)) continue;
         elements.push({ imported: (element.propertyName ?? element.name).text, local: element.name });
       }
     }
-    const call = this.#importCall(statement.moduleSpecifier, importAttributes(factory, statement), elements.map(({ imported }) => imported));
+    const call = this.importCall(statement.moduleSpecifier, importAttributes(factory, statement), elements.map(({ imported }) => imported));
     const awaited = factory.createAwaitExpression(ts.setTextRange(call, statement));
     const made: ts.Statement[] = [];
     if (bindings !== undefined && ts.isNamespaceImport(bindings)) made.push(variable(factory, bindings.name, awaited, statement));
@@ -97,32 +97,32 @@ class CellRewriter {
   }
 
   /** Whether an imported name exists at run time; types alone do not. */
-  #isValue(name: ts.Identifier): boolean {
-    const symbol = this.#checker.getSymbolAtLocation(name);
+  private isValue(name: ts.Identifier): boolean {
+    const symbol = this.checker.getSymbolAtLocation(name);
     if (symbol === undefined || !(symbol.flags & ts.SymbolFlags.Alias)) return true;
-    return (this.#checker.getAliasedSymbol(symbol).flags & ts.SymbolFlags.Value) !== 0;
+    return (this.checker.getAliasedSymbol(symbol).flags & ts.SymbolFlags.Value) !== 0;
   }
 
-  #importCall(specifier: ts.Expression, attributes: ts.Expression | undefined, names: readonly string[] | undefined): ts.CallExpression {
-    const { factory } = this.#context;
+  private importCall(specifier: ts.Expression, attributes: ts.Expression | undefined, names: readonly string[] | undefined): ts.CallExpression {
+    const { factory } = this.context;
     const nameList = names === undefined ? [] : [factory.createArrayLiteralExpression(names.map((name) => factory.createStringLiteral(name)))];
     const options = attributes ?? (nameList.length > 0 ? factory.createVoidZero() : undefined);
-    return factory.createCallExpression(this.#runtimeMember("import"), undefined, [specifier, ...(options ? [options] : []), ...nameList]);
+    return factory.createCallExpression(this.runtimeMember("import"), undefined, [specifier, ...(options ? [options] : []), ...nameList]);
   }
 
-  #runtimeMember(name: "import" | "result" | "meta"): ts.Expression {
-    const { factory } = this.#context;
+  private runtimeMember(name: "import" | "result" | "meta"): ts.Expression {
+    const { factory } = this.context;
     return factory.createPropertyAccessExpression(factory.createIdentifier(RUNTIME_NAME), name);
   }
 
-  #visit<N extends ts.Node>(root: N): N {
+  private visit<N extends ts.Node>(root: N): N {
     const visitor = (node: ts.Node): ts.Node => {
-      const visited = ts.visitEachChild(node, visitor, this.#context);
+      const visited = ts.visitEachChild(node, visitor, this.context);
       if (ts.isCallExpression(visited) && visited.expression.kind === ts.SyntaxKind.ImportKeyword) {
         const [specifier, attributes] = visited.arguments;
-        if (specifier !== undefined) return ts.setTextRange(this.#importCall(specifier, attributes, undefined), visited);
+        if (specifier !== undefined) return ts.setTextRange(this.importCall(specifier, attributes, undefined), visited);
       }
-      if (ts.isMetaProperty(visited) && visited.keywordToken === ts.SyntaxKind.ImportKeyword) return this.#runtimeMember("meta");
+      if (ts.isMetaProperty(visited) && visited.keywordToken === ts.SyntaxKind.ImportKeyword) return this.runtimeMember("meta");
       return visited;
     };
     // The visitor returns a node of the same kind for everything but import() and import.meta, which are expressions.

@@ -11,17 +11,17 @@ interface StreamBatch { readonly name: string; readonly parent: Parent; readonly
 
 /** Publishes on iopub. Text of one stream and cell is batched; everything stays in order. */
 export class Publisher {
-  readonly #sockets: KernelSockets;
-  #batch: StreamBatch | null = null;
-  #timer: NodeJS.Timeout | null = null;
+  private readonly sockets: KernelSockets;
+  private batch: StreamBatch | null = null;
+  private timer: NodeJS.Timeout | null = null;
 
   constructor(sockets: KernelSockets) {
-    this.#sockets = sockets;
+    this.sockets = sockets;
   }
 
   publish(type: string, content: object, parent: Parent, extra: { metadata?: object; buffers?: readonly Uint8Array[] } = {}): Promise<void> {
-    this.#flush();
-    return this.#sockets.send("iopub", { type, content, parentHeader: parent, identities: [`kernel.moe-lab.${type}`], ...extra });
+    this.flush();
+    return this.sockets.send("iopub", { type, content, parentHeader: parent, identities: [`kernel.moe-lab.${type}`], ...extra });
   }
 
   status(state: "busy" | "idle", parent: Parent): Promise<void> {
@@ -29,20 +29,20 @@ export class Publisher {
   }
 
   stream(name: string, text: string, parent: Parent): void {
-    if (this.#batch !== null && (this.#batch.name !== name || this.#batch.parent.msg_id !== parent.msg_id)) this.#flush();
-    this.#batch ??= { name, parent, texts: [], length: 0 };
-    this.#batch.texts.push(text);
-    this.#batch.length += text.length;
-    if (this.#batch.length >= STREAM_BATCH_LENGTH) this.#flush();
-    else this.#timer ??= setTimeout(() => { this.#flush(); }, STREAM_BATCH_MS);
+    if (this.batch !== null && (this.batch.name !== name || this.batch.parent.msg_id !== parent.msg_id)) this.flush();
+    this.batch ??= { name, parent, texts: [], length: 0 };
+    this.batch.texts.push(text);
+    this.batch.length += text.length;
+    if (this.batch.length >= STREAM_BATCH_LENGTH) this.flush();
+    else this.timer ??= setTimeout(() => { this.flush(); }, STREAM_BATCH_MS);
   }
 
-  #flush(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-    if (this.#batch === null) return;
-    const { name, parent, texts } = this.#batch;
-    this.#batch = null;
+  private flush(): void {
+    if (this.timer !== null) clearTimeout(this.timer);
+    this.timer = null;
+    if (this.batch === null) return;
+    const { name, parent, texts } = this.batch;
+    this.batch = null;
     void this.publish("stream", { name, text: texts.join("") }, parent);
   }
 }

@@ -5,21 +5,21 @@ export interface SendingSocket {
 
 /** Sends in order on one socket; zeromq allows one send at a time. */
 export class SendQueue {
-  readonly #socket: SendingSocket;
-  #last: Promise<void> = Promise.resolve();
+  private readonly socket: SendingSocket;
+  private last: Promise<void> = Promise.resolve();
 
   constructor(socket: SendingSocket) {
-    this.#socket = socket;
+    this.socket = socket;
   }
 
   /** @returns when this message is in zeromq's hands */
   send(frames: (Buffer | Uint8Array | string)[]): Promise<void> {
-    this.#last = this.#last.then(() => this.#socket.send(frames));
-    return this.#last;
+    this.last = this.last.then(() => this.socket.send(frames));
+    return this.last;
   }
 
   /** Resolves when all that was queued so far is in zeromq's hands. */
   get drained(): Promise<void> {
-    return this.#last;
+    return this.last;
   }
 }

@@ -16,58 +16,58 @@ const SUBSCRIBE = 1;
 
 /** The kernel's five sockets: receives checked messages, sends in order, counts what was dropped. */
 export class KernelSockets {
-  readonly #connection: ConnectionInfo;
-  readonly #wire: Wire;
-  readonly #routers = { shell: new Router(), control: new Router(), stdin: new Router() };
-  readonly #iopub = new XPublisher();
-  readonly #heartbeat = new Reply();
-  readonly #queues: Record<RequestChannel | "iopub", SendQueue>;
+  private readonly connection: ConnectionInfo;
+  private readonly wire: Wire;
+  private readonly routers = { shell: new Router(), control: new Router(), stdin: new Router() };
+  private readonly iopub = new XPublisher();
+  private readonly heartbeat = new Reply();
+  private readonly queues: Record<RequestChannel | "iopub", SendQueue>;
   /** Messages dropped for wrong frames, signature or JSON. */
   droppedMessages = 0;
 
   constructor(connection: ConnectionInfo) {
-    this.#connection = connection;
-    this.#wire = new Wire(connection.key, connection.digest, "moe-lab");
+    this.connection = connection;
+    this.wire = new Wire(connection.key, connection.digest, "moe-lab");
     // 0 is "no limit": output of a fast cell must not be lost to a slow front end.
-    this.#iopub.sendHighWaterMark = 0;
-    for (const socket of [...Object.values(this.#routers), this.#iopub, this.#heartbeat]) socket.linger = LINGER_MS;
-    this.#queues = {
-      shell: new SendQueue(this.#routers.shell), control: new SendQueue(this.#routers.control),
-      stdin: new SendQueue(this.#routers.stdin), iopub: new SendQueue(this.#iopub),
+    this.iopub.sendHighWaterMark = 0;
+    for (const socket of [...Object.values(this.routers), this.iopub, this.heartbeat]) socket.linger = LINGER_MS;
+    this.queues = {
+      shell: new SendQueue(this.routers.shell), control: new SendQueue(this.routers.control),
+      stdin: new SendQueue(this.routers.stdin), iopub: new SendQueue(this.iopub),
     };
   }
 
   /** Binds all sockets and receives until they are closed.
    *  @param receive is called for each correct message, in order for each channel */
   async open(receive: (channel: RequestChannel, message: Message) => void): Promise<void> {
-    const { shell, control, stdin } = this.#routers;
+    const { shell, control, stdin } = this.routers;
     await Promise.all([
-      shell.bind(channelAddress(this.#connection, "shell")),
-      control.bind(channelAddress(this.#connection, "control")),
-      stdin.bind(channelAddress(this.#connection, "stdin")),
-      this.#iopub.bind(channelAddress(this.#connection, "iopub")),
-      this.#heartbeat.bind(channelAddress(this.#connection, "heartbeat")),
+      shell.bind(channelAddress(this.connection, "shell")),
+      control.bind(channelAddress(this.connection, "control")),
+      stdin.bind(channelAddress(this.connection, "stdin")),
+      this.iopub.bind(channelAddress(this.connection, "iopub")),
+      this.heartbeat.bind(channelAddress(this.connection, "heartbeat")),
     ]);
     void Promise.all([
-      this.#receiveFrom("shell", receive), this.#receiveFrom("control", receive), this.#receiveFrom("stdin", receive),
-      this.#echoHeartbeat(), this.#welcomeSubscribers(),
+      this.receiveFrom("shell", receive), this.receiveFrom("control", receive), this.receiveFrom("stdin", receive),
+      this.echoHeartbeat(), this.welcomeSubscribers(),
     ]);
   }
 
   send(channel: RequestChannel | "iopub", message: OutgoingMessage): Promise<void> {
-    return this.#queues[channel].send(this.#wire.encode(message));
+    return this.queues[channel].send(this.wire.encode(message));
   }
 
   /** Sends what is queued, then closes; Node.js aborts when it exits with open zeromq sockets. */
   async close(): Promise<void> {
-    await Promise.all(Object.values(this.#queues).map((queue) => queue.drained));
-    for (const socket of [...Object.values(this.#routers), this.#iopub, this.#heartbeat]) socket.close();
+    await Promise.all(Object.values(this.queues).map((queue) => queue.drained));
+    for (const socket of [...Object.values(this.routers), this.iopub, this.heartbeat]) socket.close();
   }
 
-  async #receiveFrom(channel: RequestChannel, receive: (channel: RequestChannel, message: Message) => void): Promise<void> {
-    for await (const frames of this.#routers[channel]) {
+  private async receiveFrom(channel: RequestChannel, receive: (channel: RequestChannel, message: Message) => void): Promise<void> {
+    for await (const frames of this.routers[channel]) {
       try {
-        receive(channel, this.#wire.decode(frames));
+        receive(channel, this.wire.decode(frames));
       } catch (error) {
         if (!(error instanceof MalformedMessageError)) throw error;
         this.droppedMessages += 1;
@@ -75,12 +75,12 @@ export class KernelSockets {
     }
   }
 
-  async #echoHeartbeat(): Promise<void> {
-    for await (const frames of this.#heartbeat) await this.#heartbeat.send(frames);
+  private async echoHeartbeat(): Promise<void> {
+    for await (const frames of this.heartbeat) await this.heartbeat.send(frames);
   }
 
-  async #welcomeSubscribers(): Promise<void> {
-    for await (const [frame] of this.#iopub) {
+  private async welcomeSubscribers(): Promise<void> {
+    for await (const [frame] of this.iopub) {
       if (frame === undefined || frame[0] !== SUBSCRIBE) continue;
       const subscription = frame.subarray(1).toString();
       await this.send("iopub", { type: "iopub_welcome", identities: [subscription], content: { subscription } });

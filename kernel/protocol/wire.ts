@@ -44,20 +44,20 @@ const JSON_FRAMES = 4;
 /** Packs messages into zeromq frames and back, signed with the key of the connection.
  *  Source: jupyter-client.readthedocs.io/en/stable/messaging.html#the-wire-protocol */
 export class Wire {
-  readonly #key: string;
-  readonly #digest: string;
-  readonly #username: string;
-  readonly #session = randomUUID();
+  private readonly key: string;
+  private readonly digest: string;
+  private readonly username: string;
+  private readonly session = randomUUID();
 
   constructor(key: string, digest: string, username: string) {
-    this.#key = key;
-    this.#digest = digest;
-    this.#username = username;
+    this.key = key;
+    this.digest = digest;
+    this.username = username;
   }
 
   header(type: string): MessageHeader {
     return {
-      msg_id: randomUUID(), session: this.#session, username: this.#username,
+      msg_id: randomUUID(), session: this.session, username: this.username,
       date: new Date().toISOString(), msg_type: type, version: PROTOCOL_VERSION,
     };
   }
@@ -65,7 +65,7 @@ export class Wire {
   encode(message: OutgoingMessage, header: MessageHeader = this.header(message.type)): (Buffer | Uint8Array | string)[] {
     const parts = [header, message.parentHeader ?? {}, message.metadata ?? {}, message.content]
       .map((part) => Buffer.from(JSON.stringify(part)));
-    return [...(message.identities ?? []), DELIMITER, this.#sign(parts), ...parts, ...(message.buffers ?? [])];
+    return [...(message.identities ?? []), DELIMITER, this.sign(parts), ...parts, ...(message.buffers ?? [])];
   }
 
   /** Checks the signature in constant time, before any byte is parsed.
@@ -77,7 +77,7 @@ export class Wire {
     if (delimiter < 0 || signature === undefined || parts.length < JSON_FRAMES) {
       throw malformed("E_WIRE_FRAMES", "the frames <IDS|MSG>, signature and four JSON parts are expected");
     }
-    const expected = Buffer.from(this.#sign(parts));
+    const expected = Buffer.from(this.sign(parts));
     if (expected.length !== signature.length || !timingSafeEqual(expected, signature)) {
       throw malformed("E_WIRE_SIGNATURE", "its signature does not fit the key of the connection file");
     }
@@ -91,9 +91,9 @@ export class Wire {
     };
   }
 
-  #sign(parts: readonly Buffer[]): string {
-    if (this.#key === "") return "";
-    const hmac = createHmac(this.#digest, this.#key);
+  private sign(parts: readonly Buffer[]): string {
+    if (this.key === "") return "";
+    const hmac = createHmac(this.digest, this.key);
     for (const part of parts) hmac.update(part);
     return hmac.digest("hex");
   }

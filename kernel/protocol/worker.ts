@@ -24,7 +24,7 @@ async function serve(start: WorkerStart): Promise<void> {
   let loading: Promise<TypeScriptParts> | null = null;
   const state: KernelState = {
     connection, sockets, publisher,
-    mainThread: new MainThread((message) => { void publishOutput(state, start, message); }),
+    mainThread: new MainThread(start.flags, (message) => { void publishOutput(state, start, message); }),
     typescript: () => (loading ??= loadTypeScript(start)),
     history: new History(), comms: new CommTable(),
     input: new InputRequests(sockets, start.flags, start.inputPort),

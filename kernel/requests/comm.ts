@@ -6,20 +6,20 @@ import type { KernelState, RequestHandler } from "./kernelState.ts";
 
 /** Which comms are open, for comm_info; their callbacks live on the main thread. */
 export class CommTable {
-  readonly #targets = new Map<string, string>();
+  private readonly targets = new Map<string, string>();
 
   note(kind: CommMessage["kind"], commId: string, targetName: string): void {
-    if (kind === "comm_open") this.#targets.set(commId, targetName);
-    else if (kind === "comm_close") this.#targets.delete(commId);
+    if (kind === "comm_open") this.targets.set(commId, targetName);
+    else if (kind === "comm_close") this.targets.delete(commId);
   }
 
   targetOf(commId: string): string | undefined {
-    return this.#targets.get(commId);
+    return this.targets.get(commId);
   }
 
   /** @param targetName "" for all */
   list(targetName: string): Record<string, { target_name: string }> {
-    const chosen = [...this.#targets].filter(([, target]) => targetName === "" || target === targetName);
+    const chosen = [...this.targets].filter(([, target]) => targetName === "" || target === targetName);
     return Object.fromEntries(chosen.map(([id, target]) => [id, { target_name: target }]));
   }
 }

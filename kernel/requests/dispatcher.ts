@@ -32,55 +32,55 @@ const HANDLERS: ReadonlyMap<string, RequestHandler> = new Map<string, RequestHan
 
 /** Answers requests: those on shell one after the other, those on control at once. */
 export class Dispatcher {
-  readonly #state: KernelState;
-  readonly #queue: Message[] = [];
-  #isWorking = false;
-  #isEnding = false;
+  private readonly state: KernelState;
+  private readonly queue: Message[] = [];
+  private isWorking = false;
+  private isEnding = false;
 
   constructor(state: KernelState) {
-    this.#state = state;
+    this.state = state;
   }
 
   async receive(channel: RequestChannel, message: Message): Promise<void> {
-    if (this.#isEnding) return;
-    if (channel === "stdin") this.#state.input.receive(message);
-    else if (channel === "control") await this.#answer(channel, message);
+    if (this.isEnding) return;
+    if (channel === "stdin") this.state.input.receive(message);
+    else if (channel === "control") await this.answer(channel, message);
     else {
-      this.#queue.push(message);
-      await this.#work();
+      this.queue.push(message);
+      await this.work();
     }
   }
 
-  async #work(): Promise<void> {
-    if (this.#isWorking) return;
-    this.#isWorking = true;
-    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) await this.#answer("shell", next);
-    this.#isWorking = false;
+  private async work(): Promise<void> {
+    if (this.isWorking) return;
+    this.isWorking = true;
+    for (let next = this.queue.shift(); next !== undefined; next = this.queue.shift()) await this.answer("shell", next);
+    this.isWorking = false;
   }
 
-  async #answer(channel: RequestChannel, message: Message): Promise<void> {
-    const { publisher } = this.#state;
+  private async answer(channel: RequestChannel, message: Message): Promise<void> {
+    const { publisher } = this.state;
     const type = message.header.msg_type;
-    if (this.#isEnding) return;
+    if (this.isEnding) return;
     await publisher.status("busy", message.header);
     if (type === "shutdown_request") {
-      this.#isEnding = true;
-      await shutDown(this.#state, channel, message);
+      this.isEnding = true;
+      await shutDown(this.state, channel, message);
       return;
     }
-    if (type === "execute_request") await this.#execute(message);
+    if (type === "execute_request") await this.execute(message);
     else {
-      const content = await this.#content(type, message);
-      if (content !== null) await reply(this.#state, channel, message, type.replace(/_request$/, "_reply"), content);
+      const content = await this.content(type, message);
+      if (content !== null) await reply(this.state, channel, message, type.replace(/_request$/, "_reply"), content);
     }
     await publisher.status("idle", message.header);
   }
 
-  async #content(type: string, message: Message): Promise<object | null> {
+  private async content(type: string, message: Message): Promise<object | null> {
     const handler = HANDLERS.get(type);
     if (handler === undefined) return null;
     try {
-      return await handler(this.#state, message.content, message);
+      return await handler(this.state, message.content, message);
     } catch (error) {
       // A fault in one answer must not end the kernel; the client is told.
       if (!(error instanceof Error)) throw error;
@@ -88,22 +88,23 @@ export class Dispatcher {
     }
   }
 
-  async #execute(message: Message): Promise<void> {
-    const { content, abortsQueue } = await execute(this.#state, message);
+  private async execute(message: Message): Promise<void> {
+    const { content, abortsQueue } = await execute(this.state, message);
     if (abortsQueue) await sleep(ABORT_DRAIN_MS);
-    const aborted = abortsQueue ? this.#takeQueuedCells() : [];
-    await reply(this.#state, "shell", message, "execute_reply", content);
+    const aborted = abortsQueue ? this.takeQueuedCells() : [];
+    await reply(this.state, "shell", message, "execute_reply", content);
     for (const request of aborted) {
-      await this.#state.publisher.status("busy", request.header);
-      await reply(this.#state, "shell", request, "execute_reply", { status: "aborted", execution_count: this.#state.executionCount, user_expressions: {}, payload: [] });
-      await this.#state.publisher.status("idle", request.header);
+      await this.state.publisher.status("busy", request.header);
+      // No execution_count: JupyterLab would number a cell with it that did not run.
+      await reply(this.state, "shell", request, "execute_reply", { status: "aborted", user_expressions: {}, payload: [] });
+      await this.state.publisher.status("idle", request.header);
     }
   }
 
-  #takeQueuedCells(): Message[] {
-    const queued = this.#queue.splice(0);
+  private takeQueuedCells(): Message[] {
+    const queued = this.queue.splice(0);
     const isCell = ({ header }: Message): boolean => header.msg_type === "execute_request";
-    this.#queue.push(...queued.filter((message) => !isCell(message)));
+    this.queue.push(...queued.filter((message) => !isCell(message)));
     return queued.filter(isCell);
   }
 }

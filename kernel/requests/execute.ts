@@ -60,7 +60,7 @@ function readRequest(state: KernelState, message: Message): CellRequest {
 
 async function run(state: KernelState, request: CellRequest, compiled: CompiledCell, typescript: TypeScriptParts): Promise<ExecuteResult> {
   const { expressions, errors } = compileExpressions(request.message);
-  const outcome = await state.mainThread.run(request.message, {
+  const { outcome, wasInterrupted } = await state.mainThread.run(request.message, {
     javascript: compiled.javascript, sourceMap: compiled.sourceMap, lineOffset: compiled.lineOffset,
     cellName: request.cellName, declaredNames: compiled.declaredNames, userExpressions: expressions,
   });
@@ -77,7 +77,8 @@ async function run(state: KernelState, request: CellRequest, compiled: CompiledC
         await state.publisher.publish("execute_result", { execution_count: request.count, ...result }, request.message.header);
       }
       const content = { status: "ok", execution_count: request.count, payload: [], user_expressions: { ...userExpressions, ...errors } };
-      return { content, abortsQueue: false };
+      // Who stops a cell in a run of cells wants none of the next ones.
+      return { content, abortsQueue: wasInterrupted && stopsOnError(request) };
     }
   }
 }
@@ -88,8 +89,12 @@ async function fail(state: KernelState, request: CellRequest, report: ErrorRepor
   if (!request.isSilent) await state.publisher.publish("error", { ename, evalue, traceback }, request.message.header);
   return {
     content: { status: "error", execution_count: request.count, ename, evalue, traceback, user_expressions: {}, payload: [] },
-    abortsQueue: booleanField(request.message.content, "stop_on_error", true),
+    abortsQueue: stopsOnError(request),
   };
+}
+
+function stopsOnError({ message }: CellRequest): boolean {
+  return booleanField(message.content, "stop_on_error", true);
 }
 
 function compileExpressions(message: Message): { expressions: Record<string, string>; errors: Record<string, UserExpression> } {

@@ -9,10 +9,10 @@ interface Entry { readonly line: number; readonly input: string; readonly output
 
 /** The cells that were run with store_history. */
 export class History {
-  readonly #entries: Entry[] = [];
+  private readonly entries: Entry[] = [];
 
   add(line: number, input: string, output: string | null): void {
-    this.#entries.push({ line, input, output });
+    this.entries.push({ line, input, output });
   }
 
   /** Selects entries, oldest first.
@@ -26,15 +26,15 @@ export class History {
       if (session !== 0 && session !== SESSION) return [];
       const start = numberField(request, "start", 0);
       const stop = numberField(request, "stop", Infinity);
-      return this.#entries.filter(({ line }) => line >= start && line < stop);
+      return this.entries.filter(({ line }) => line >= start && line < stop);
     }
-    const found = accessType === "search" ? this.#search(stringField(request, "pattern", "*"), booleanField(request, "unique", false)) : this.#entries;
+    const found = accessType === "search" ? this.search(stringField(request, "pattern", "*"), booleanField(request, "unique", false)) : this.entries;
     return limit > 0 ? found.slice(-limit) : found;
   }
 
-  #search(pattern: string, isUnique: boolean): Entry[] {
+  private search(pattern: string, isUnique: boolean): Entry[] {
     const expression = globExpression(pattern);
-    const found = this.#entries.filter(({ input }) => expression.test(input));
+    const found = this.entries.filter(({ input }) => expression.test(input));
     if (!isUnique) return found;
     const newest = new Map<string, Entry>();
     for (const entry of found) {

@@ -4,7 +4,10 @@ import { promiseHooks } from "node:v8";
 /** One execution of a cell and everything that belongs to it, also after it ended. */
 export interface CellRun {
   readonly id: number;
+  /** Behind cellSignal: the cell is asked to end. */
   readonly abort: AbortController;
+  /** The cell is over, whether it has ended or not: its timers are refused. */
+  readonly stop: AbortController;
   /** Timers and intervals that have not fired for the last time. */
   readonly timers: Set<NodeJS.Timeout | NodeJS.Immediate>;
   /** Displays whose bundle is a promise; the cell ends after them. */
@@ -24,7 +27,7 @@ export function clearTimer(timer: NodeJS.Timeout | NodeJS.Immediate): void {
 }
 
 function createCellRun(id: number): CellRun {
-  return { id, abort: new AbortController(), timers: new Set(), pendingDisplays: new Set(), result: null, isOver: false };
+  return { id, abort: new AbortController(), stop: new AbortController(), timers: new Set(), pendingDisplays: new Set(), result: null, isOver: false };
 }
 
 /** Knows which cell the code that runs now belongs to: what follows an await, and timers, keep the cell that made them.
@@ -33,60 +36,66 @@ function createCellRun(id: number): CellRun {
  *  terminates code after an await. Promise hooks alone have no such check. */
 export class CellRuns {
   /** Runs with something left to abort. */
-  readonly #live = new Set<CellRun>();
-  #latest: CellRun = createCellRun(0);
-  #current: CellRun | null = null;
-  readonly #outer: (CellRun | null)[] = [];
+  private readonly live = new Set<CellRun>();
+  private latest: CellRun = createCellRun(0);
+  private running: CellRun | null = null;
+  private readonly outer: (CellRun | null)[] = [];
 
   constructor() {
     promiseHooks.createHook({
-      init: (promise) => { if (this.#current !== null) new RunStamp(promise, this.#current); },
+      init: (promise) => { if (this.running !== null) new RunStamp(promise, this.running); },
       before: (promise) => {
-        this.#outer.push(this.#current);
-        this.#current = RunStamp.of(promise);
+        this.outer.push(this.running);
+        this.running = RunStamp.of(promise);
       },
-      after: () => { this.#current = this.#outer.pop() ?? null; },
+      after: () => { this.running = this.outer.pop() ?? null; },
     });
   }
 
   start(id: number): CellRun {
-    for (const run of this.#live) if (run.isOver && run.timers.size === 0) this.#live.delete(run);
+    for (const run of this.live) if (run.isOver && run.timers.size === 0) this.live.delete(run);
     const run = createCellRun(id);
-    this.#latest = run;
-    this.#live.add(run);
+    this.latest = run;
+    this.live.add(run);
     return run;
   }
 
   /** Does work as part of a run. */
   within<T>(run: CellRun, work: () => T): T {
-    const outer = this.#current;
-    this.#current = run;
+    const outer = this.running;
+    this.running = run;
     try {
       return work();
     } finally {
-      this.#current = outer;
+      this.running = outer;
     }
   }
 
   /** To be called first by what the event loop calls: a terminated cell could not clean up after itself. */
   reset(): void {
-    this.#outer.length = 0;
-    this.#current = null;
+    this.outer.length = 0;
+    this.running = null;
   }
 
   /** The cell that the running code belongs to; the latest one where that is unknown. */
   get current(): CellRun {
-    return this.#current ?? this.#latest;
+    return this.running ?? this.latest;
   }
 
-  /** Aborts a run, or with null every run: its signal fires and its timers are gone. */
+  /** Asks a run to end: its signal fires, and it may go on for what is left to do. */
+  abort(id: number): void {
+    for (const run of this.live) if (run.id === id) run.abort.abort();
+  }
+
+  /** Stops a run, or with null every run: its signal fires and its timers are gone. */
   stop(id: number | null): void {
-    for (const run of this.#live) {
+    for (const run of this.live) {
       if (id !== null && run.id !== id) continue;
       for (const timer of run.timers) clearTimer(timer);
       run.timers.clear();
+      run.stop.abort();
       run.abort.abort();
-      this.#live.delete(run);
+      this.live.delete(run);
     }
   }
 }

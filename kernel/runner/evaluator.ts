@@ -14,19 +14,19 @@ const OBJECT_GROUP = "cell";
 /** Evaluates scripts in this thread's global scope through an inspector session: only V8's REPL mode has both
  *  top-level await and names that outlive the script. */
 export class Evaluator {
-  readonly #session = new inspector.Session();
+  private readonly session = new inspector.Session();
   /** Where the session's function puts a thrown object, since the protocol itself passes only descriptions. */
-  readonly #thrownName: string;
-  #thrown: unknown;
+  private readonly thrownName: string;
+  private thrown: unknown;
   /** Promises of the scripts that have not ended. When one is garbage collected, as after `await new Promise(() => {})`,
    *  V8 calls the session's callback in the middle of the collection, and Node.js 22 and 24 abort. */
-  readonly #unsettled = new Set<object>();
+  private readonly unsettled = new Set<object>();
 
   /** @param thrownName name of a global property that may be used to pass thrown values */
   constructor(thrownName: string) {
-    this.#thrownName = thrownName;
-    Object.defineProperty(globalThis, thrownName, { set: (value: unknown) => { this.#thrown = value; }, enumerable: false });
-    this.#session.connect();
+    this.thrownName = thrownName;
+    Object.defineProperty(globalThis, thrownName, { set: (value: unknown) => { this.thrown = value; }, enumerable: false });
+    this.session.connect();
   }
 
   evaluate(expression: string): Promise<Evaluation> {
@@ -37,33 +37,33 @@ export class Evaluator {
       // In REPL mode every script is an async function: the first promise made is its own.
       const stopWatching = promiseHooks.onInit((promise) => { scriptPromise ??= promise; }) as () => void;
       let hasEnded = false;
-      this.#session.post("Runtime.evaluate", parameters, (error, response: inspector.Runtime.EvaluateReturnType | undefined) => {
+      this.session.post("Runtime.evaluate", parameters, (error, response: inspector.Runtime.EvaluateReturnType | undefined) => {
         hasEnded = true;
-        if (scriptPromise !== null) this.#unsettled.delete(scriptPromise);
+        if (scriptPromise !== null) this.unsettled.delete(scriptPromise);
         if (error !== null || response === undefined) {
           resolve({ kind: "terminated" });
           return;
         }
-        resolve(response.exceptionDetails === undefined ? { kind: "finished" } : this.#failure(response.exceptionDetails));
+        resolve(response.exceptionDetails === undefined ? { kind: "finished" } : this.failure(response.exceptionDetails));
         // V8 keeps the values it described until told otherwise.
-        this.#session.post("Runtime.releaseObjectGroup", { objectGroup: OBJECT_GROUP });
+        this.session.post("Runtime.releaseObjectGroup", { objectGroup: OBJECT_GROUP });
       });
       stopWatching();
-      if (scriptPromise !== null && !hasEnded) this.#unsettled.add(scriptPromise);
+      if (scriptPromise !== null && !hasEnded) this.unsettled.add(scriptPromise);
     });
   }
 
-  #failure(details: inspector.Runtime.ExceptionDetails): Evaluation {
+  private failure(details: inspector.Runtime.ExceptionDetails): Evaluation {
     const { exception, lineNumber, columnNumber } = details;
     if (exception?.objectId === undefined) {
       if (exception?.unserializableValue !== undefined) return { kind: "threw", thrown: exception.unserializableValue };
       return exception === undefined ? { kind: "terminated" } : { kind: "threw", thrown: exception.value as unknown };
     }
-    this.#session.post("Runtime.callFunctionOn", {
-      objectId: exception.objectId, functionDeclaration: `function () { "use strict"; globalThis[${JSON.stringify(this.#thrownName)}] = this; }`,
+    this.session.post("Runtime.callFunctionOn", {
+      objectId: exception.objectId, functionDeclaration: `function () { "use strict"; globalThis[${JSON.stringify(this.thrownName)}] = this; }`,
     });
-    const thrown = this.#thrown;
-    this.#thrown = undefined;
+    const thrown = this.thrown;
+    this.thrown = undefined;
     const isEarly = thrown instanceof SyntaxError && details.stackTrace === undefined && !/^\s+at .*\.ts:/m.test(String(thrown.stack));
     if (isEarly) return { kind: "refused", message: thrown.message, line: lineNumber + 1, column: columnNumber + 1 };
     return { kind: "threw", thrown };

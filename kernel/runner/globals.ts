@@ -2,7 +2,6 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { RUNTIME_NAME } from "./runtimeName.ts";
-import type { CellRuns } from "./cellRun.ts";
 import type { Comm, Comms } from "./comms.ts";
 import type { DisplayOptions } from "./display.ts";
 import type { CellImport } from "./importer.ts";
@@ -13,6 +12,7 @@ export interface CellGlobals {
   readonly clearOutput: (wait?: boolean) => void;
   readonly input: (prompt?: string, password?: boolean) => string;
   readonly comms: Comms;
+  readonly cellSignal: () => AbortSignal;
 }
 
 /** What the compiled cell calls; not for users. */
@@ -23,8 +23,8 @@ export interface CellRuntime {
 
 /** Puts display, input, require and the rest into the global scope.
  *  @param folder the notebook's folder */
-export function defineGlobals(folder: string, runs: CellRuns, globals: CellGlobals, runtime: CellRuntime): void {
-  const { comms, ...functions } = globals;
+export function defineGlobals(folder: string, globals: CellGlobals, runtime: CellRuntime): void {
+  const { comms, cellSignal, ...functions } = globals;
   const cellPath = join(folder, "__cell.ts");
   const define = (name: string, descriptor: PropertyDescriptor): void => {
     Object.defineProperty(globalThis, name, { configurable: true, enumerable: false, ...descriptor });
@@ -40,6 +40,6 @@ export function defineGlobals(folder: string, runs: CellRuns, globals: CellGloba
     __filename: cellPath,
   };
   for (const [name, value] of Object.entries(values)) define(name, { value, writable: true });
-  define("cellSignal", { get: () => runs.current.abort.signal });
+  define("cellSignal", { get: cellSignal });
   define(RUNTIME_NAME, { value: { ...runtime, meta: { url: pathToFileURL(cellPath).href, filename: cellPath, dirname: folder } } });
 }

@@ -9,22 +9,22 @@ const WAIT_SLICE_MS = 10;
 
 /** Sends outputs to the worker, which publishes them. */
 export class OutputSender {
-  readonly #post: (message: MainMessage) => void;
-  readonly #backlog: Int32Array;
+  private readonly post: (message: MainMessage) => void;
+  private readonly backlog: Int32Array;
 
   constructor(post: (message: MainMessage) => void, flags: SharedFlags) {
-    this.#post = post;
-    this.#backlog = flags.outputBacklog;
+    this.post = post;
+    this.backlog = flags.outputBacklog;
   }
 
   send(message: MainMessage): void {
     for (;;) {
-      const backlog = Atomics.load(this.#backlog, 0);
+      const backlog = Atomics.load(this.backlog, 0);
       if (backlog <= MAX_BACKLOG) break;
-      Atomics.wait(this.#backlog, 0, backlog, WAIT_SLICE_MS);
+      Atomics.wait(this.backlog, 0, backlog, WAIT_SLICE_MS);
     }
-    Atomics.add(this.#backlog, 0, 1);
-    this.#post(message);
+    Atomics.add(this.backlog, 0, 1);
+    this.post(message);
   }
 }
 

@@ -1,3 +1,4 @@
+import { channel } from "node:diagnostics_channel";
 import { InterruptError } from "../errors.ts";
 import type { CellRun, CellRuns } from "./cellRun.ts";
 import { bundleOf } from "./display.ts";
@@ -5,6 +6,10 @@ import { reportError } from "./errorReport.ts";
 import type { Evaluation, Evaluator } from "./evaluator.ts";
 import type { StackTraces } from "./stackTraces.ts";
 import type { CellOutcome, ErrorReport, ExecuteOrder, MainMessage, UserExpression } from "./threadMessages.ts";
+
+/** Tells libraries that a cell was stopped: a terminated one ran no `finally`, and what it left half done in them lives on.
+ *  Node.js's diagnostics channels need no import of one another. */
+const stoppedCells = channel("moe-lab:cell-stopped");
 
 /** What the runner needs of its surroundings. */
 export interface RunnerParts {
@@ -18,100 +23,101 @@ type Ending = { readonly status: "ok" } | ({ readonly status: "error" } & ErrorR
 
 /** Runs cells on the main thread, one at a time, and tells the worker how they ended. */
 export class Runner {
-  readonly #parts: RunnerParts;
-  readonly #initialNames = new Set(Object.getOwnPropertyNames(globalThis));
-  #active: CellRun | null = null;
+  private readonly parts: RunnerParts;
+  private readonly initialNames = new Set(Object.getOwnPropertyNames(globalThis));
+  private active: CellRun | null = null;
 
   constructor(parts: RunnerParts) {
-    this.#parts = parts;
+    this.parts = parts;
   }
 
   async execute(order: ExecuteOrder): Promise<void> {
-    const { runs, stackTraces } = this.#parts;
+    const { runs, stackTraces } = this.parts;
     const run = runs.start(order.runId);
-    this.#active = run;
+    this.active = run;
     stackTraces.addCell(order.cellName, order.sourceMap, order.lineOffset);
     order.declaredNames.forEach(makeWritable);
     await runs.within(run, async () => {
-      const ending = this.#ending(await this.#evaluate(order.javascript, order.cellName), order.cellName);
+      const ending = this.ending(await this.evaluate(order.javascript, order.cellName), order.cellName);
       await Promise.all(run.pendingDisplays);
-      this.#finish(run, ending.status === "ok" ? await this.#succeed(run, order) : { ...ending, untypedNames: this.#untypedNames() });
+      this.finish(run, ending.status === "ok" ? await this.succeed(run, order) : { ...ending, untypedNames: this.untypedNames() });
     });
   }
 
   /** Stops a run, or with null everything in the background. Called when the main thread is free: for the run's
    *  synchronous part the worker terminates V8's execution first. */
   interrupt(runId: number | null): void {
-    this.#parts.runs.stop(runId);
+    this.parts.runs.stop(runId);
     if (runId === null) return;
-    const outcome: CellOutcome = { status: "interrupted", untypedNames: this.#untypedNames() };
-    if (this.#active?.id === runId) this.#finish(this.#active, outcome);
+    const outcome: CellOutcome = { status: "interrupted", untypedNames: this.untypedNames() };
+    if (this.active?.id === runId) this.finish(this.active, outcome);
     // The order itself was lost when its handler was terminated.
-    else this.#parts.post({ type: "done", runId, outcome });
+    else this.parts.post({ type: "done", runId, outcome });
+    stoppedCells.publish({ runId });
   }
 
   /** The last expression of a cell, handed over by the code that transform.ts wrote. */
   takeResult(value: unknown): void {
-    this.#parts.runs.current.result = { value };
+    this.parts.runs.current.result = { value };
   }
 
-  #evaluate(javascript: string, name: string): Promise<Evaluation> {
-    return this.#parts.evaluator.evaluate(`${javascript}\n//# sourceURL=${name}`);
+  private evaluate(javascript: string, name: string): Promise<Evaluation> {
+    return this.parts.evaluator.evaluate(`${javascript}\n//# sourceURL=${name}`);
   }
 
-  async #succeed(run: CellRun, order: ExecuteOrder): Promise<CellOutcome> {
+  private async succeed(run: CellRun, order: ExecuteOrder): Promise<CellOutcome> {
     const value = run.result?.value;
     run.result = null;
     const userExpressions: Record<string, UserExpression> = {};
     try {
       const result = value === undefined ? null : await bundleOf(value);
       for (const [name, javascript] of Object.entries(order.userExpressions)) {
-        userExpressions[name] = await this.#userExpression(run, javascript, name);
+        userExpressions[name] = await this.userExpression(run, javascript, name);
       }
-      return { status: "ok", result, userExpressions, untypedNames: this.#untypedNames() };
+      return { status: "ok", result, userExpressions, untypedNames: this.untypedNames() };
     } catch (error) {
       // The value's own display method failed.
-      return { status: "error", ...this.#report(error), untypedNames: this.#untypedNames() };
+      return { status: "error", ...this.report(error), untypedNames: this.untypedNames() };
     }
   }
 
-  async #userExpression(run: CellRun, javascript: string, name: string): Promise<UserExpression> {
-    const ending = this.#ending(await this.#evaluate(javascript, `expression-${name}.ts`), name);
+  private async userExpression(run: CellRun, javascript: string, name: string): Promise<UserExpression> {
+    const ending = this.ending(await this.evaluate(javascript, `expression-${name}.ts`), name);
     const value = run.result?.value;
     run.result = null;
     if (ending.status === "ok") return { status: "ok", ...await bundleOf(value) };
     return ending.status === "error" ? ending : { status: "error", ename: "KeyboardInterrupt", evalue: "interrupted", traceback: [] };
   }
 
-  #ending(evaluation: Evaluation, cellName: string): Ending {
+  private ending(evaluation: Evaluation, cellName: string): Ending {
     switch (evaluation.kind) {
       case "finished": return { status: "ok" };
       case "terminated": return { status: "interrupted" };
       case "threw":
         if (evaluation.thrown instanceof InterruptError) return { status: "interrupted" };
-        return { status: "error", ...this.#report(evaluation.thrown) };
+        return { status: "error", ...this.report(evaluation.thrown) };
       case "refused": {
         const { message } = evaluation;
-        const position = this.#parts.stackTraces.cellPosition(cellName, evaluation.line, evaluation.column);
+        const position = this.parts.stackTraces.cellPosition(cellName, evaluation.line, evaluation.column);
         const place = position === null ? cellName : `${cellName}:${position.line}:${position.column}`;
-        const quoted = this.#parts.stackTraces.quote(place);
+        const quoted = this.parts.stackTraces.quote(place);
         return { status: "error", ename: "SyntaxError", evalue: message, traceback: [`SyntaxError: ${message}`, ...(quoted === null ? [] : [quoted]), `    at ${place}`] };
       }
     }
   }
 
-  #report(thrown: unknown): ErrorReport {
-    return reportError(thrown, this.#parts.stackTraces);
+  private report(thrown: unknown): ErrorReport {
+    return reportError(thrown, this.parts.stackTraces);
   }
 
-  #finish(run: CellRun, outcome: CellOutcome): void {
+  private finish(run: CellRun, outcome: CellOutcome): void {
     if (run.isOver) return;
-    this.#parts.post({ type: "done", runId: run.id, outcome });
+    this.parts.post({ type: "done", runId: run.id, outcome });
     run.isOver = true;
   }
 
-  #untypedNames(): string[] {
-    return Object.getOwnPropertyNames(globalThis).filter((name) => !this.#initialNames.has(name) && /^[A-Za-z$][\w$]*$/.test(name));
+  private untypedNames(): string[] {
+    return Object.getOwnPropertyNames(globalThis).filter((name) => !this.initialNames.has(name) && /^[A-Za-z$][\w$]*$/.test(name));
   }
 }
 

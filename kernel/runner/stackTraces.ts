@@ -11,12 +11,12 @@ const STACK_TRACE_LIMIT = 50;
 
 /** Puts cell and TypeScript positions into error.stack: what runs is JavaScript, what the user wrote is not. */
 export class StackTraces {
-  readonly #cells = new Map<string, CellSource>();
-  readonly #kernelUrl: string;
+  private readonly cells = new Map<string, CellSource>();
+  private readonly kernelUrl: string;
 
   /** @param kernelUrl URL of the kernel's own folder; its frames say nothing to a notebook's author */
   constructor(kernelUrl: string) {
-    this.#kernelUrl = kernelUrl;
+    this.kernelUrl = kernelUrl;
   }
 
   /** @param sourceMap JSON with the cell's text in it
@@ -24,7 +24,7 @@ export class StackTraces {
   addCell(cellName: string, sourceMap: string, lineOffset: number): void {
     const payload = JSON.parse(sourceMap) as ConstructorParameters<typeof SourceMap>[0];
     const lines = (payload.sourcesContent[0] ?? "").split("\n").slice(lineOffset);
-    this.#cells.set(cellName, { map: new SourceMap(payload), lineOffset, lines });
+    this.cells.set(cellName, { map: new SourceMap(payload), lineOffset, lines });
   }
 
   /** Makes V8 build every error.stack with the positions the user knows. */
@@ -32,7 +32,7 @@ export class StackTraces {
     Error.stackTraceLimit = STACK_TRACE_LIMIT;
     Error.prepareStackTrace = (error, sites) => {
       const headline = Error.prototype.toString.call(error);
-      return `${headline}${this.#ofUser(sites).map((site) => `\n    at ${this.#describe(site)}`).join("")}`;
+      return `${headline}${this.ofUser(sites).map((site) => `\n    at ${this.describe(site)}`).join("")}`;
     };
   }
 
@@ -41,13 +41,13 @@ export class StackTraces {
     const found = /\b([\w-]+\.ts):(\d+):(\d+)/.exec(stack);
     if (found === null) return null;
     const [, cellName = "", line = "1", column = "1"] = found;
-    const text = this.#cells.get(cellName)?.lines[Number(line) - 1];
+    const text = this.cells.get(cellName)?.lines[Number(line) - 1];
     return text === undefined ? null : excerpt(text, Number(line), Number(column), 1);
   }
 
   /** The position in the cell for one in its JavaScript, both counted from 1. */
   cellPosition(cellName: string, line: number, column: number): Position | null {
-    const cell = this.#cells.get(cellName);
+    const cell = this.cells.get(cellName);
     if (cell === undefined) return null;
     const entry = cell.map.findEntry(line - 1, column - 1);
     if (!("originalLine" in entry)) return null;
@@ -55,9 +55,9 @@ export class StackTraces {
   }
 
   /** Cells are called by the kernel, so a stack with cell frames ends before the kernel's. */
-  #ofUser(sites: readonly NodeJS.CallSite[]): readonly NodeJS.CallSite[] {
+  private ofUser(sites: readonly NodeJS.CallSite[]): readonly NodeJS.CallSite[] {
     const isInternal = (site: NodeJS.CallSite): boolean => site.getFileName()?.startsWith("node:") ?? false;
-    const isKernel = (site: NodeJS.CallSite): boolean => site.getFileName()?.startsWith(this.#kernelUrl) ?? false;
+    const isKernel = (site: NodeJS.CallSite): boolean => site.getFileName()?.startsWith(this.kernelUrl) ?? false;
     // An error may be thrown by the kernel on behalf of the cell, e.g. by an import.
     const outside = sites.slice(Math.max(0, sites.findIndex((site) => !isKernel(site))));
     const end = outside.findIndex(isKernel);
@@ -66,7 +66,7 @@ export class StackTraces {
     return last < 0 ? sites : kept.slice(0, last + 1);
   }
 
-  #describe(site: NodeJS.CallSite): string {
+  private describe(site: NodeJS.CallSite): string {
     // V8's call sites print themselves; the typings leave that out.
     const text = (site as { toString: () => string }).toString();
     const source = site.getScriptNameOrSourceURL();

@@ -45,6 +45,8 @@ export interface CommMessage {
 /** From the worker to the main thread. */
 export type WorkerMessage =
   | ExecuteOrder
+  /** Abort a run's cellSignal; the cell ends by itself. */
+  | { readonly type: "abort"; readonly runId: number }
   /** Stop one run, or with null everything that runs in the background. */
   | { readonly type: "interrupt"; readonly runId: number | null }
   | { readonly type: "ping"; readonly id: number }
@@ -82,11 +84,13 @@ export interface SharedFlags {
   readonly outputBacklog: Int32Array;
   /** 0 while input() waits; see InputState. */
   readonly input: Int32Array;
+  /** Id of the newest run that has read cellSignal: it wants to end by itself. */
+  readonly signalReader: Int32Array;
 }
 
 export const InputState = { waiting: 0, answered: 1, refused: 2, interrupted: 3 } as const;
 
 export function createSharedFlags(): SharedFlags {
   const shared = (): Int32Array => new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-  return { outputBacklog: shared(), input: shared() };
+  return { outputBacklog: shared(), input: shared(), signalReader: shared() };
 }

@@ -14,7 +14,7 @@ export function trackTimers(runs: CellRuns): void {
   const original = { ...timers };
   const own = (run: CellRun, handle: Handle): Handle => {
     // A stopped cell gets no more timers: an asynchronous loop that survived the interrupt ends here.
-    if (run.abort.signal.aborted) {
+    if (run.stop.signal.aborted) {
       clearTimer(handle);
       return handle;
     }
@@ -67,8 +67,8 @@ function trackPromiseTimers(runs: CellRuns): void {
   const original = { ...timersPromises };
   const withSignal = (options: object = {}): object => {
     const signal = "signal" in options && options.signal instanceof AbortSignal ? options.signal : undefined;
-    const cellSignal = runs.current.abort.signal;
-    return { ...options, signal: signal === undefined ? cellSignal : AbortSignal.any([signal, cellSignal]) };
+    const stopSignal = runs.current.stop.signal;
+    return { ...options, signal: signal === undefined ? stopSignal : AbortSignal.any([signal, stopSignal]) };
   };
   Object.assign(timersPromises, {
     setTimeout: (delayMs?: number, value?: unknown, options?: object) => original.setTimeout(delayMs, value, withSignal(options)),

@@ -31,15 +31,15 @@ export function registerCompletions(app: FastifyInstance, scheduler: Scheduler):
 
 /** One answer in the making. */
 class Completion {
-  readonly #frame: Pick<CompletionResponse, "id" | "object" | "created" | "model">;
-  readonly #promptTokens: number;
-  readonly #showsExperts: boolean;
-  #completionTokens = 0;
+  private readonly frame: Pick<CompletionResponse, "id" | "object" | "created" | "model">;
+  private readonly promptTokens: number;
+  private readonly showsExperts: boolean;
+  private completionTokens = 0;
 
   constructor(model: string, { promptTokens }: Started, showsExperts: boolean) {
-    this.#frame = { id: `cmpl-${randomUUID()}`, object: "text_completion", created: Math.floor(Date.now() / 1000), model };
-    this.#promptTokens = promptTokens;
-    this.#showsExperts = showsExperts;
+    this.frame = { id: `cmpl-${randomUUID()}`, object: "text_completion", created: Math.floor(Date.now() / 1000), model };
+    this.promptTokens = promptTokens;
+    this.showsExperts = showsExperts;
   }
 
   async collect(events: AsyncIterable<CompletionEvent>): Promise<CompletionResponse> {
@@ -51,11 +51,11 @@ class Completion {
       text += event.text;
       if (event.kind === "finished") reason = event.reason;
       else {
-        this.#completionTokens += 1;
+        this.completionTokens += 1;
         if (event.expertIds !== undefined) experts.push(event.expertIds);
       }
     }
-    return { ...this.#frame, choices: [this.#choice(text, reason, experts)], usage: this.#usage() };
+    return { ...this.frame, choices: [this.choice(text, reason, experts)], usage: this.usage() };
   }
 
   /** Server-sent events: one for each token, the last with finish_reason and usage, then [DONE]. */
@@ -63,11 +63,11 @@ class Completion {
     try {
       for await (const event of events) {
         if (event.kind === "token") {
-          this.#completionTokens += 1;
+          this.completionTokens += 1;
           const experts = event.expertIds === undefined ? [] : [event.expertIds];
-          yield sse({ ...this.#frame, choices: [this.#choice(event.text, null, experts)] });
+          yield sse({ ...this.frame, choices: [this.choice(event.text, null, experts)] });
         } else if (event.kind === "finished") {
-          yield sse({ ...this.#frame, choices: [this.#choice(event.text, event.reason, [])], usage: this.#usage() });
+          yield sse({ ...this.frame, choices: [this.choice(event.text, event.reason, [])], usage: this.usage() });
           yield "data: [DONE]\n\n";
         }
       }
@@ -77,13 +77,13 @@ class Completion {
     }
   }
 
-  #choice(text: string, reason: FinishReason | null, experts: Choice["moe_experts"]): Choice {
-    return { index: 0, text, logprobs: null, finish_reason: reason, ...(this.#showsExperts ? { moe_experts: experts } : {}) };
+  private choice(text: string, reason: FinishReason | null, experts: Choice["moe_experts"]): Choice {
+    return { index: 0, text, logprobs: null, finish_reason: reason, ...(this.showsExperts ? { moe_experts: experts } : {}) };
   }
 
-  #usage(): NonNullable<CompletionResponse["usage"]> {
-    const prompt_tokens = this.#promptTokens;
-    const completion_tokens = this.#completionTokens;
+  private usage(): NonNullable<CompletionResponse["usage"]> {
+    const prompt_tokens = this.promptTokens;
+    const completion_tokens = this.completionTokens;
     return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
   }
 }

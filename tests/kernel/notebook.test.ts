@@ -74,6 +74,12 @@ describe("runNotebook", () => {
     expect(failedCell).toMatchObject({ index: 0, ename: "KeyboardInterrupt", evalue: "the cell took longer than 5 s" });
   });
 
+  test("a cell over its time has failed also when it ends by itself", async () => {
+    const { inputPath } = notebookFile([createCodeCell("const signal = cellSignal; await new Promise((end) => { signal.addEventListener('abort', end); })")]);
+    const { failedCell } = await runNotebook({ inputPath, timeoutSeconds: 5 });
+    expect(failedCell).toMatchObject({ index: 0, ename: "KeyboardInterrupt", evalue: "the cell took longer than 5 s" });
+  });
+
   test("a run that is stopped interrupts its cell", async () => {
     const { inputPath } = notebookFile([createCodeCell("console.log('running'); while (true) {}"), createCodeCell("1")]);
     const stop = new AbortController();

@@ -69,11 +69,11 @@ describe("display", () => {
 });
 
 describe("interrupt", () => {
-  const stopped = async (code: string, afterMs = 400): Promise<{ reply: Record<string, unknown>; elapsedMs: number; stdout: string }> => {
+  const stopped = async (code: string, interrupts = 1): Promise<{ reply: Record<string, unknown>; elapsedMs: number; stdout: string }> => {
     const running = run(code, { onInput: () => new Promise(() => undefined) });
-    await pause(afterMs);
+    await pause(400);
     const startedMs = performance.now();
-    await client.interrupt();
+    for (let i = 0; i < interrupts; i++) await client.interrupt();
     const { reply, stdout } = await running;
     return { reply, elapsedMs: performance.now() - startedMs, stdout };
   };
@@ -109,13 +109,56 @@ describe("interrupt", () => {
 
   test("clears the timers and intervals of the stopped cell and aborts its signal", async () => {
     await run("let ticks = 0; let wasAborted = false");
-    await stopped("cellSignal.addEventListener('abort', () => { wasAborted = true }); setInterval(() => { ticks += 1 }, 5); await new Promise(() => {})");
+    await stopped("cellSignal.addEventListener('abort', () => { wasAborted = true }); setInterval(() => { ticks += 1 }, 5); await new Promise(() => {})", 2);
     const after = (await run("ticks")).result;
     await pause(100);
     expect((await run("ticks")).result).toBe(after);
     expect(Number(after)).toBeGreaterThan(0);
     expect((await run("wasAborted")).result).toBe("true");
     expect((await run("cellSignal.aborted")).result).toBe("false");
+  });
+
+  const stepsUntilAsked = `
+    let steps = 0;
+    for (const signal = cellSignal; !signal.aborted; steps++) {
+      for (const until = Date.now() + 100; Date.now() < until;);
+      await new Promise((next) => { setTimeout(next, 1); });
+    }
+    await new Promise((saved) => { setTimeout(saved, 50); });
+    console.log("saved"); steps > 0`;
+
+  test("lets a cell that has read cellSignal finish its step and end by itself", async () => {
+    const { reply, stdout, elapsedMs } = await stopped(stepsUntilAsked);
+    expect(reply.status).toBe("ok");
+    expect(stdout).toBe("saved\n");
+    expect(elapsedMs).toBeLessThan(3000);
+    expect(Number((await run("steps")).result)).toBeGreaterThan(0);
+  });
+
+  test("aborts the cells behind one that ended by itself", async () => {
+    const running = [run(stepsUntilAsked), run("1"), run("2")];
+    await pause(400);
+    await client.interrupt();
+    const replies = (await Promise.all(running)).map(({ reply }) => reply);
+    expect(replies.map(({ status }) => status)).toEqual(["ok", "aborted", "aborted"]);
+    // A front end would write the number beside a cell that did not run.
+    expect(replies.map(({ execution_count: count }) => typeof count)).toEqual(["number", "undefined", "undefined"]);
+  });
+
+  test.each([
+    ["a busy loop", "cellSignal; for (;;);"],
+    ["an await that never ends", "cellSignal; await new Promise(() => {})"],
+  ])("that comes a second time stops %s that has read cellSignal without heeding it", async (_, code) => {
+    const { reply, elapsedMs } = await stopped(code, 2);
+    expect(reply).toMatchObject({ status: "error", ename: "KeyboardInterrupt" });
+    expect(elapsedMs).toBeLessThan(3000);
+    expect((await run("await Promise.resolve('alive')")).result).toBe("'alive'");
+  });
+
+  test("of a busy cell is told to the libraries that listen, before the next cell runs", async () => {
+    await run("import { subscribe } from 'node:diagnostics_channel'; let told = 0; subscribe('moe-lab:cell-stopped', () => { told += 1; })");
+    await stopped("for (;;);");
+    expect((await run("told")).result).toBe("1");
   });
 
   test("with no cell running stops what runs in the background", async () => {

@@ -119,4 +119,21 @@ describe.skipIf(!hasChromium)("in a browser", () => {
     expect(Number(await inkOf("#ffffff"))).toBeLessThan(80);
     expect(Number(await inkOf("#111111"))).toBeGreaterThan(180);
   });
+
+  test("a figure that is drawn already follows the page when it turns dark", async () => {
+    const turn = `<script>{
+      const timer = setInterval(() => {
+        if (!document.querySelector(".gtitle")) return;
+        clearInterval(timer);
+        window.inkBefore = getComputedStyle(document.querySelector(".gtitle")).fill;
+        document.body.dataset.jpThemeLight = "false"; // as JupyterLab does
+        document.body.style.background = "#111111";
+      }, 50);
+    }</script>`;
+    const page = await render(`<body style="background:#ffffff">${libraryHtml()}${figures[0].toHtml()}${turn}</body>`, {
+      until: `window.inkBefore && getComputedStyle(document.querySelector(".gtitle")).fill !== window.inkBefore`,
+    });
+    expect(Number(/class="gtitle"[^>]*fill: rgb\((\d+)/.exec(page)?.[1])).toBeGreaterThan(180);
+    expect(page.match(drawnFigures)).toHaveLength(1);
+  });
 });

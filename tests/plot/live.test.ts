@@ -121,6 +121,14 @@ describe("ProgressBar", () => {
     expect(bar.toString()).toContain("2/2 epoch · took 1 min 05 s");
   });
 
+  test("that is closed before the end says when it was stopped", async () => {
+    const bar = new ProgressBar({ total: 100, label: "training", terminal: terminal(false) });
+    vi.advanceTimersByTime(4000);
+    bar.update(40);
+    await bar.close();
+    expect(bar.toString()).toBe("training ████████░░░░░░░░░░░░ 40/100 step · stopped after 4 s");
+  });
+
   test("keeps a field until a new value replaces it", () => {
     const bar = new ProgressBar({ total: 10, label: "training", terminal: terminal(false) });
     bar.update(1, { lossNats: 4, validationLossNats: 5 });

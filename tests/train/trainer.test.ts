@@ -64,6 +64,14 @@ describe("training", () => {
     for (const [name, weight] of model.parameters()) expect(checkpoint.weights.get(name)?.data).toEqual(Float32Array.from(weight.dataSync()));
   });
 
+  test("in a notebook the interrupt of the cell ends the run as a signal would", async () => {
+    const controller = new AbortController();
+    vi.stubGlobal("cellSignal", controller.signal);
+    const result = await train(fresh(), data, settings, { onStep: ({ step }) => { if (step === 5) controller.abort(); } });
+    vi.unstubAllGlobals();
+    expect(result).toMatchObject({ steps: 5, isStopped: true });
+  });
+
   test("a loss that is not finite stops the run before it reaches the weights", async () => {
     const model = fresh();
     model.parameters().get("layers.0.moe.experts.down")?.assign(tf.fill([4, 16, 16], Number.NaN));

@@ -3,6 +3,7 @@ import "@tensorflow/tfjs-backend-cpu";
 import * as tf from "@tensorflow/tfjs-core";
 import { isBindingThere } from "./binding.ts";
 import { binaryKernels } from "./kernels/binary.ts";
+import { einsumKernels } from "./kernels/einsum.ts";
 import { fillingKernels } from "./kernels/filling.ts";
 import { indexingKernels } from "./kernels/indexing.ts";
 import { layoutKernels } from "./kernels/layout.ts";
@@ -11,14 +12,16 @@ import { reductionKernels } from "./kernels/reduction.ts";
 import { unaryKernels } from "./kernels/unary.ts";
 import { NATIVE } from "./nativeKernel.ts";
 import { NativeBackend } from "./storage.ts";
+import { repairAfterStoppedCells } from "./stoppedCells.ts";
 import { registerTensorKernels } from "./tensorKernel.ts";
 
 /** Above every backend that runs in Node (tfjs-node has 3), so that tfjs picks it by itself. */
 const PRIORITY = 10;
 
-registerTensorKernels([matmulKernels, binaryKernels, unaryKernels, reductionKernels, layoutKernels, indexingKernels, fillingKernels]);
+registerTensorKernels([matmulKernels, einsumKernels, binaryKernels, unaryKernels, reductionKernels, layoutKernels, indexingKernels, fillingKernels]);
 offerNativeBackend();
 silenceCpuBackend();
+repairAfterStoppedCells();
 
 /** tfjs's cpu backend would advertise another package at its first tensor; it has no other switch than this field. */
 function silenceCpuBackend(): void {

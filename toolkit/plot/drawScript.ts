@@ -1,10 +1,13 @@
 /** JavaScript for the page that shows a figure. It is text because it runs in the browser, not here.
  *
- *  The page keeps three things on `window`: `Plotly`, once it is there; `moeLabFigures`, figures waiting for it;
- *  `moeLabRestoring`, true once a stored copy of the library was looked for. */
+ *  The page keeps four things on `window`: `Plotly`, once it is there; `moeLabFigures`, figures waiting for it;
+ *  `moeLabRestoring`, true once a stored copy of the library was looked for; `moeLabThemes`, true once changes of the
+ *  theme are watched. The element of a drawn figure has `moeLabRedraw`. */
 
 /** How long a figure waits for the library before it says what is missing. */
 const missingLibraryNoteMs = 4000;
+/** A theme says that it changes before its colours are there. */
+const themeSettlesMs = 100;
 
 /** JSON as a JavaScript expression that can't end the script element it stands in. */
 export function scriptJson(value: unknown): string {
@@ -58,13 +61,23 @@ const adaptToBackground = `const isDark = () => {
     const follows = getComputedStyle(document.documentElement).colorScheme.includes("dark");
     return follows && matchMedia("(prefers-color-scheme: dark)").matches;
   };
-  const adapt = (look) => {
-    const dark = isDark();
+  const adapt = (look, dark) => {
     const ink = dark ? "#dfe3e8" : "#27313d", grid = dark ? "rgba(255,255,255,0.12)" : "rgba(20,35,55,0.10)";
     look.font.color = ink;
     look.modebar.color = ink;
     for (const axis of [look.xaxis, look.yaxis]) Object.assign(axis, { gridcolor: grid, linecolor: ink, zerolinecolor: grid });
   };`;
+
+/** Draws the figures again when the page turns dark or light. One watcher for all: figures come and go, e.g. live ones. */
+const watchTheme = `if (!window.moeLabThemes) {
+    window.moeLabThemes = true;
+    const changed = () => setTimeout(() => {
+      for (const drawn of document.querySelectorAll(".moe-lab-figure")) drawn.moeLabRedraw?.();
+    }, ${themeSettlesMs});
+    const watcher = new MutationObserver(changed);
+    for (const node of [document.documentElement, document.body]) watcher.observe(node, { attributes: true });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
+  }`;
 
 /** Draws one figure into the element `id`, now or as soon as the library is there.
  *  @param figure {data, layout, config}; layout.template is the house template */
@@ -75,10 +88,13 @@ export function drawScript(id: string, figure: object): string {
   const figure = ${scriptJson(figure)};
   ${adaptToBackground}
   const draw = () => {
-    adapt(figure.layout.template.layout);
+    const dark = isDark();
+    adapt(figure.layout.template.layout, dark);
     place.replaceChildren();
     window.Plotly.newPlot(place, figure.data, figure.layout, figure.config);
+    place.moeLabRedraw = () => { if (isDark() !== dark) draw(); };
   };
+  ${watchTheme}
   if (window.Plotly) return draw();
   (window.moeLabFigures ??= []).push(draw);
   setTimeout(() => {

@@ -40,7 +40,8 @@ export function lineTrace(series: LineSeries, index: number): ScatterTrace {
     type: "scatter", name: series.name, mode: series.markers ? "lines+markers" : "lines",
     x: finite(series.x), y: finite(series.y),
     line: { color, width: 2, dash: series.dash ?? "solid" },
-    ...(series.markers && { marker: { color, size: 7 } }),
+    // A point on the edge of the plot, e.g. a run's last step, shows its whole dot.
+    ...(series.markers && { marker: { color, size: 7 }, cliponaxis: false }),
   };
 }
 

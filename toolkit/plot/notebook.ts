@@ -18,6 +18,12 @@ export interface DisplayOptions {
 /** What the kernel puts on globalThis. */
 export type NotebookDisplay = (value: unknown, options?: DisplayOptions) => unknown;
 
+/** Aborted when the notebook's running cell is interrupted; undefined in any other process. */
+export function notebookSignal(): AbortSignal | undefined {
+  const { cellSignal } = globalThis as { cellSignal?: unknown };
+  return cellSignal instanceof AbortSignal ? cellSignal : undefined;
+}
+
 /** The running kernel's display function, or undefined in any other process. */
 export function notebookDisplay(): NotebookDisplay | undefined {
   const { display } = globalThis as { display?: unknown };

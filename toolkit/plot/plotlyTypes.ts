@@ -34,6 +34,7 @@ export interface ScatterTrace extends TraceCommon {
   readonly y: readonly Datum[];
   readonly line?: { readonly color?: string; readonly width?: number; readonly dash?: "solid" | "dash" | "dot" };
   readonly marker?: PlotlyMarker;
+  readonly cliponaxis?: boolean;
 }
 
 export interface BarTrace extends TraceCommon {

@@ -107,15 +107,15 @@ export class ProgressBar implements Displayable {
 
   private facts(): string[] {
     const { lossNats, validationLossNats, tokensPerSecond, note } = this.fields;
-    const isDone = this.done >= this.total;
-    const elapsed = ((this.moments.at(-1)?.atMs ?? this.startedAtMs) - this.startedAtMs) / 1000;
+    const elapsed = durationText(((this.moments.at(-1)?.atMs ?? this.startedAtMs) - this.startedAtMs) / 1000);
+    const openEnd = this.isClosed ? `stopped after ${elapsed}` : `${durationText(this.secondsLeft)} left`;
     return [
       `${numberText(this.done)}/${numberText(this.total)} ${this.unit}`,
       ...(lossNats === undefined ? [] : [`loss ${lossNats.toFixed(3)} nats`]),
       ...(validationLossNats === undefined ? [] : [`validation ${validationLossNats.toFixed(3)} nats`]),
       ...(tokensPerSecond === undefined ? [] : [`${numberText(Math.round(tokensPerSecond))} tokens/s`]),
       ...(note === undefined ? [] : [note]),
-      isDone ? `took ${durationText(elapsed)}` : `${durationText(this.secondsLeft)} left`,
+      this.done >= this.total ? `took ${elapsed}` : openEnd,
     ];
   }
 

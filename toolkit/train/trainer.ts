@@ -7,6 +7,7 @@ import { ConfigError, FileFormatError, TrainingError } from "../errors.ts";
 import { writeFileWhole } from "../export/sealedFolder.ts";
 import { modelSize } from "../models/count.ts";
 import type { Transformer } from "../models/transformer.ts";
+import { notebookSignal } from "../plot/notebook.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { readLatestCheckpoint, restoreCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { evaluate } from "./evaluate.ts";
@@ -29,7 +30,8 @@ export interface TrainOptions {
   readonly ifExists?: "fail" | "resume" | "setAside";
   /** Kept in the run folder, so that the run can be promoted. */
   readonly tokenizer?: Tokenizer;
-  /** Ends the run after the current step; the model is then consistent and a checkpoint is written. */
+  /** Ends the run after the current step; the model is then consistent and a checkpoint is written.
+   *  In a notebook, unless given, the interrupt of the cell. */
   readonly signal?: AbortSignal;
   readonly onStep?: (record: StepRecord, recipe: Recipe) => void;
   readonly onEvaluation?: (record: EvaluationRecord) => void;
@@ -94,7 +96,7 @@ class Run {
     this.model = model;
     this.data = data;
     this.recipe = recipe;
-    this.options = options;
+    this.options = { ...options, signal: options.signal ?? notebookSignal() };
     this.batches = new TokenBatches(data.train, recipe);
     this.optimizer = new AdamW(model.parameters(), recipe);
     this.flopsPerToken = modelSize({ ...model.config, contextLength: recipe.contextLength }).trainingFlopsPerToken;
