@@ -72,6 +72,21 @@ describe("training", () => {
     expect(result).toMatchObject({ steps: 5, isStopped: true });
   });
 
+  test("a run aborted while it evaluates ends at once, keeps its last evaluation and is saved", async () => {
+    const controller = new AbortController(), runFolder = join(home, "run");
+    const evaluations: number[] = [];
+    const running = train(fresh(), data, { ...settings, steps: 10 }, {
+      runFolder, signal: controller.signal,
+      // The first turn of the event loop ends the step, the second comes between two batches of the evaluation.
+      onStep: ({ step }) => { if (step === 10) setImmediate(() => { setImmediate(() => { controller.abort(); }); }); },
+      onEvaluation: ({ step }) => evaluations.push(step),
+    });
+    const result = await running;
+    expect(evaluations).toEqual([5]);
+    expect(result).toMatchObject({ steps: 10, isStopped: true });
+    expect(readLatestCheckpoint(join(runFolder, "checkpoints")).state.validationLossNats).toBe(result.validationLossNats);
+  });
+
   test("a loss that is not finite stops the run before it reaches the weights", async () => {
     const model = fresh();
     model.parameters().get("layers.0.moe.experts.down")?.assign(tf.fill([4, 16, 16], Number.NaN));

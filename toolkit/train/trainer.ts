@@ -137,14 +137,13 @@ class Run {
       if (this.step % recipe.checkpointEvery === 0) this.save();
       await nextTurn(); // lets a notebook show progress and notice an interrupt
     }
-    const isStopped = options.signal?.aborted ?? false;
-    if (!isStopped) await this.evaluate();
+    if (!options.signal?.aborted) await this.evaluate();
     if (this.savedAtStep !== this.step) this.save();
     const tokens = this.tokens - this.started.tokens, seconds = this.seconds - this.started.seconds;
     return {
       steps: this.step, tokens: this.tokens, seconds: this.seconds, tokensPerSecond: seconds > 0 ? tokens / seconds : 0,
       trainLossNats: this.recentLosses.reduce((sum, loss) => sum + loss, 0) / this.recentLosses.length,
-      validationLossNats: this.validationLossNats, isStopped, runFolder: options.runFolder,
+      validationLossNats: this.validationLossNats, isStopped: options.signal?.aborted ?? false, runFolder: options.runFolder,
     };
   }
 
@@ -198,7 +197,13 @@ class Run {
 
   private async evaluate(maxTokens?: number): Promise<void> {
     const { batchSize, contextLength } = this.recipe;
-    const { lossNats, tokens } = await evaluate(this.model, this.data.validation, { batchSize, contextLength, maxTokens });
+    const { signal } = this.options;
+    const measured = await evaluate(this.model, this.data.validation, { batchSize, contextLength, maxTokens, signal }).catch((error: unknown) => {
+      if (!signal?.aborted) throw error;
+      return undefined; // stopped half way: a part of the validation data would be another measure
+    });
+    if (!measured) return;
+    const { lossNats, tokens } = measured;
     this.validationLossNats = lossNats;
     const record: EvaluationRecord = { kind: "evaluation", step: this.step, tokens: this.tokens, seconds: this.seconds, validationLossNats: lossNats, validationTokens: tokens };
     this.log?.append(record);
