@@ -1,0 +1,78 @@
+/** Our side of `npm run bench:peers -- train`: whole training steps as the trainer makes them. */
+import * as tf from "@tensorflow/tfjs-core";
+import type { Batch } from "../../../toolkit/data/batches.ts";
+import type { NamedArray } from "../../../toolkit/export/safetensors.ts";
+import { transformerConfig, type TransformerConfig, type TransformerSettings } from "../../../toolkit/models/config.ts";
+import { Transformer } from "../../../toolkit/models/transformer.ts";
+import { RandomSource } from "../../../toolkit/random.ts";
+import { batchLoss } from "../../../toolkit/train/loss.ts";
+import { AdamW } from "../../../toolkit/train/optimizer.ts";
+import { recipe } from "../../../toolkit/train/recipe.ts";
+import { train } from "../../../toolkit/train/trainer.ts";
+import { namedArray, serveCases, type PeerCase } from "./worker.ts";
+
+const B = 8;
+/** Of the first update, which both sides compare. */
+const checkedLearningRate = 1e-3;
+/** So small that the routing, and with it the work, stays that of the fresh weights on both sides. */
+const measuredLearningRate = 1e-7;
+
+function randomIds(count: number, vocabSize: number): Int32Array {
+  const random = new RandomSource(1);
+  return Int32Array.from({ length: count }, () => random.nextInt(vocabSize));
+}
+
+/** Weights, batch, losses, gradients and updated weights of one step. */
+function referenceStep(config: TransformerConfig): { arrays: Map<string, NamedArray>; settings: object } {
+  const T = config.contextLength, ids = randomIds(B * T + 1, config.vocabSize);
+  const batch: Batch = { inputs: ids.slice(0, -1), targets: ids.slice(1), batchSize: B, contextLength: T };
+  const model = new Transformer(config, { seed: 1 }), optimizer = new AdamW(model.parameters(), recipe({ steps: 1 }));
+  const arrays = new Map<string, NamedArray>([
+    ["inputs", { dtype: "int32", shape: [B, T], data: batch.inputs }], ["targets", { dtype: "int32", shape: [B * T], data: batch.targets }],
+  ]);
+  const add = (kind: string, tensors: Iterable<[string, tf.Tensor]>): void => {
+    for (const [name, tensor] of tensors) arrays.set(`${kind}.${name}`, namedArray(tensor));
+  };
+  add("weight", model.parameters());
+  tf.tidy(() => {
+    const { total, crossEntropy, balance, z } = batchLoss(model, batch);
+    add("expected.loss", Object.entries({ total, crossEntropy, balance, z }));
+    const names = new Map([...model.parameters()].map(([name, weight]) => [weight.name, name]));
+    const { grads } = tf.variableGrads(() => batchLoss(model, batch).total, [...model.parameters().values()]);
+    const gradients = new Map(Object.entries(grads).map(([id, gradient]) => [names.get(id) ?? id, gradient]));
+    add("expected.gradient", gradients);
+    optimizer.update(gradients, 1, checkedLearningRate);
+    add("expected.updated", model.parameters());
+  });
+  optimizer.dispose();
+  model.dispose();
+  const { beta1, beta2, adamEpsilon, weightDecay, maxGradientNorm } = recipe({ steps: 1 });
+  return { arrays, settings: { config, checkedLearningRate, measuredLearningRate, beta1, beta2, adamEpsilon, weightDecay, maxGradientNorm } };
+}
+
+function trainingCase(name: string, runsPerRound: number, settings: TransformerSettings): PeerCase {
+  const config = transformerConfig(settings), T = config.contextLength;
+  let model: Transformer | undefined;
+  return {
+    name: `${name}, ${B} × ${T} tokens`,
+    runsPerRound,
+    reference: () => referenceStep(config),
+    measureMs: async (runs) => {
+      model ??= new Transformer(config, { seed: 1 });
+      const ids = randomIds(100_000, config.vocabSize), stepMs: number[] = [];
+      const steps = { steps: runs + 1, batchSize: B, contextLength: T, warmupSteps: 0, learningRate: measuredLearningRate };
+      await train(model, { train: ids, validation: ids.subarray(0, T + 1) }, steps, {
+        onStep: ({ step, tokensPerSecond }) => { if (step > 1) stepMs.push((1000 * B * T) / tokensPerSecond); },
+      });
+      return stepMs;
+    },
+  };
+}
+
+const experts = (numExperts: number, expertWidth: number): TransformerSettings["moe"] => ({ numExperts, expertsPerToken: 2, expertWidth });
+const wide = { vocabSize: 512, numLayers: 4, width: 256, numHeads: 8, contextLength: 256 };
+await serveCases([
+  trainingCase("tiny (width 64, 2 layers, 8 experts of 128)", 20, { vocabSize: 512, numLayers: 2, width: 64, numHeads: 4, contextLength: 64, moe: experts(8, 128) }),
+  trainingCase("width 256, 4 layers, 8 experts of 512", 3, { ...wide, moe: experts(8, 512) }),
+  trainingCase("width 256, 4 layers, 64 experts of 512", 2, { ...wide, moe: experts(64, 512) }),
+]);
