@@ -40,6 +40,22 @@ describe("threads", () => {
     }
   });
 
+  test("sums have the same bits with any number of them", () => {
+    const before = native.threads();
+    // Large and small values: another order of adding gives other bits.
+    const [outer, length] = [3, 100_003];
+    const x = Float32Array.from({ length: outer * length }, (_, i) => Math.sin(i) * 10 ** (i % 7));
+    const sums = [1, 2, 3, 5].flatMap((threads) => [[outer, length, 1], [1, outer, length]].map(([rows, summed, columns]) => {
+      native.setThreads(threads);
+      const out = new Float32Array(rows * columns);
+      native.sum(rows, summed, columns, 1, x, out);
+      return Array.from(new Uint32Array(out.buffer));
+    }));
+    native.setThreads(before);
+    for (const [i, bits] of sums.entries()) expect(bits).toEqual(sums[i % 2]);
+    expect(sums[0]).toHaveLength(outer);
+  });
+
   test("several Node workers may compute at once", async () => {
     const results = await Promise.all(Array.from({ length: 4 }, () => new Promise<number>((resolve, reject) => {
       const worker = new Worker(`${workload}; require("node:worker_threads").parentPort.postMessage(wrong);`, { eval: true });

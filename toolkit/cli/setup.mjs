@@ -51,7 +51,7 @@ if (modifiedMs(gradients) < Math.max(modifiedMs(corePackage), modifiedMs(fileURL
       resolveDir: root,
     },
     bundle: true, format: "esm", platform: "node", mainFields: ["module", "main"], ignoreAnnotations: true,
-    external: ["seedrandom", "long", "node-fetch"], legalComments: "none", logLevel: "error", outfile: `${gradients}.new`,
+    external: ["seedrandom", "long", "node-fetch"], legalComments: "eof", logLevel: "error", outfile: `${gradients}.new`,
   });
   renameSync(`${gradients}.new`, gradients);
   console.log("  tfjs gradients: bundled");
