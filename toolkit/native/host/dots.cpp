@@ -9,7 +9,7 @@ template <int Rows>
 void dotColumns(const Operand& a, const float* b, int64_t bColumnStride, int64_t k, int64_t columns, float* c,
                 int64_t cRowStride, bool accumulate, float alpha) {
   const float* rowAt[Rows];
-  for (int i = 0; i < Rows; ++i) rowAt[i] = a.a + (a.rows != nullptr ? a.rows[i] : i) * a.rowStride;
+  for (int i = 0; i < Rows; ++i) rowAt[i] = a.row(i);
   vf sum[Rows][kColumnsAtOnce] = {};
   for (int64_t l = 0; l < k; l += kLanes) {
     int64_t left = k - l;

@@ -7,31 +7,41 @@
 namespace moe::MOE_ISA {
 namespace {
 
-constexpr int64_t kDepth = 256;                        // columns of A in one pass: a panel of B stays in the L1 cache
-constexpr int64_t kRowsPerTask = (112 / kTileRows) * kTileRows;  // rows of A in one task: they stay in the L2 cache
-constexpr int64_t kPackedFloats = int64_t{8} << 20;    // 32 MB of packed B at a time
-constexpr int64_t kMostSlabs = 1024;                   // problems, or pieces of them, that share one round
-constexpr double kParallelFlops = 4e5;                 // below this, waking a thread costs more than it saves
-constexpr int64_t kTasksPerThread = 4;                 // enough to even out threads that are late
+constexpr int64_t kDepth = 512;                   // columns of A in one pass over C
+constexpr int64_t kPackedAFloats = 224 * kDepth;  // of one task: it stays in the L2 cache while panels of B pass by
+constexpr double kParallelFlops = 1e6;            // below this, waking a thread costs more than it saves
+constexpr double kLeastTaskFlops = 1e6;           // a smaller task costs more to hand out than it evens out
+constexpr int64_t kMostTasksPerThread = 16;
+constexpr double kPackingCost = 6;  // of a value, in multiplications and additions of a tile: 0.1 ns against 0.018 ns
+constexpr double kUnevenCost = 0.1; // of work, lost when each thread has one task: threads are late by about as much
 
-/** How a piece is multiplied. */
+/** How a problem is multiplied. */
 enum class Way {
-  packed,    // B packed in panels
+  packed,    // blocks of A and panels of B are packed by the task that multiplies them
   bare,      // one strip of rows: each panel of B would be used once, so B is read where it lies
   streamed,  // few rows: B is read row by row
   dots       // few rows and a transposed B
 };
 
-/** All rows and some columns of one problem. */
-struct Slab {
+/** One problem and the tasks it is cut into: a grid of rowBlocks × columnBlocks. */
+struct Cut {
   const Gemm* problem;
   Way way;
-  int64_t firstColumn, columns, panels;
   int64_t depth, depthBlocks;  // k cut into depthBlocks pieces of depth columns
-  int64_t rowsPerTask, rowBlocks, panelsPerTask, columnBlocks;
-  float* packed;         // [depthBlocks][panels][depth][kTileColumns]
-  int64_t firstPanel;    // number of the first panel among those of all slabs
+  int64_t panels, rowsPerTask, panelsPerTask, columnBlocks;
   int64_t firstTask;
+};
+
+/** Working memory of one thread. */
+struct Packed {
+  float* a;
+  float* b;  // one panel: [depth, kTileColumns]
+};
+
+/** Some rows of one panel of columns of B, where they lie. */
+struct PanelOfB {
+  const float* data;
+  int64_t columns;
 };
 
 int64_t divideUp(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -39,6 +49,8 @@ int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
 double flopsOf(const Gemm& g) { return 2.0 * static_cast<double>(g.m) * static_cast<double>(g.n) * static_cast<double>(g.k); }
+
+Operand operandOf(const Gemm& g) { return {g.a, g.aRowStride, g.aColumnStride, g.aRows, g.aColumns}; }
 
 Way wayOf(const Gemm& g) {
   bool columnsOfBAdjacent = g.bColumnStride == 1 || g.n == 1;
@@ -48,176 +60,164 @@ Way wayOf(const Gemm& g) {
   return dots ? Way::dots : Way::packed;
 }
 
-/** One round: slabs whose packed B fits the budget together. */
-class Round {
- public:
-  Round(Slab* slabs, int64_t room, double totalFlops)
-      : slabs_(slabs), room_(room), totalFlops_(totalFlops),
-        threads_(totalFlops > kParallelFlops ? threadCount() : 1) {}
+/** Fetches part `part` of `parts` of a panel into the cache: done while the panel before it is multiplied, this hides
+ *  the way to memory, which is long where each weight is used by few rows. A transposed panel is long rows, which the
+ *  processor fetches ahead by itself. */
+MOE_INLINE void prefetchPart(const Gemm& g, const PanelOfB& b, int64_t depth, int64_t part, int64_t parts) {
+  constexpr int64_t kLine = 16;  // floats
+  if (g.bColumnStride != 1) return;
+  for (int64_t i = depth * part / parts; i < depth * (part + 1) / parts; ++i) {
+    const float* row = b.data + i * g.bRowStride;
+    for (int64_t j = 0; j < b.columns; j += kLine) __builtin_prefetch(row + j);
+    __builtin_prefetch(row + b.columns - 1);
+  }
+}
 
-  bool isEmpty() const { return count_ == 0; }
-
-  /** Takes columns [firstColumn, …) of g as far as there is room; returns the first column not taken. */
-  int64_t add(const Gemm& g, int64_t firstColumn) {
-    if (count_ == room_) return firstColumn;
-    Slab slab = {};
-    slab.problem = &g;
-    slab.way = wayOf(g);
-    slab.firstColumn = firstColumn;
-    slab.depthBlocks = slab.way == Way::packed ? divideUp(g.k, kDepth) : 1;
-    slab.depth = divideUp(g.k, slab.depthBlocks);
-    slab.panels = divideUp(g.n - firstColumn, kTileColumns);
-    slab.firstPanel = panels_;
-    if (slab.way == Way::packed) {
-      int64_t panelFloats = slab.depthBlocks * slab.depth * kTileColumns;
-      int64_t affordable = (kPackedFloats - packedFloats_) / panelFloats;
-      if (affordable < slab.panels && !isEmpty()) return firstColumn;
-      slab.panels = smaller(slab.panels, larger(affordable, 1));
-      panels_ += slab.panels;
-      packedFloats_ += slab.panels * panelFloats;
+/** Cuts a packed problem, whose share of all work is given, into the grid of blocks that should be done first. A block
+ *  of r rows and c columns packs r + c values for each r · c multiplications; few tasks leave threads without work at
+ *  the end. The bits of the product don't depend on the grid. */
+void cutGrid(Cut& cut, double share, int threads) {
+  const Gemm& g = *cut.problem;
+  int64_t strips = divideUp(g.m, kTileRows), mostStrips = larger(1, kPackedAFloats / cut.depth / kTileRows);
+  int64_t fewest = divideUp(strips, mostStrips);
+  int64_t affordable = smaller(static_cast<int64_t>(share * static_cast<double>(kMostTasksPerThread * threads)),
+                               static_cast<int64_t>(flopsOf(g) / kLeastTaskFlops));
+  int64_t most = threads == 1 ? fewest : larger(fewest, affordable);
+  double best = -1;
+  for (int64_t rowBlocks = fewest; rowBlocks <= smaller(most, strips); ++rowBlocks)
+    for (int64_t columnBlocks = 1; columnBlocks <= smaller(most / rowBlocks, cut.panels); ++columnBlocks) {
+      int64_t rows = divideUp(strips, rowBlocks) * kTileRows, panels = divideUp(cut.panels, columnBlocks);
+      double packing = kPackingCost / static_cast<double>(smaller(rows, g.m)) + kPackingCost / static_cast<double>(panels * kTileColumns);
+      double tasks = static_cast<double>(rowBlocks * columnBlocks) / share;
+      // Other problems fill the gaps that this one leaves.
+      double rounds = share < 1 ? 1 : __builtin_ceil(tasks / threads) * threads / tasks;
+      double cost = (1 + packing) * rounds * (1 + kUnevenCost * threads / tasks);
+      if (best >= 0 && cost >= best) continue;
+      best = cost;
+      cut.rowsPerTask = rows;
+      cut.panelsPerTask = panels;
     }
-    slab.columns = smaller(g.n - firstColumn, slab.panels * kTileColumns);
-    cutIntoTasks(slab);
-    slabs_[count_++] = slab;
-    return firstColumn + slab.columns;
+}
+
+class Plan {
+ public:
+  Plan(Cut* cuts, double totalFlops)
+      : cuts_(cuts), totalFlops_(totalFlops), threads_(totalFlops > kParallelFlops ? threadCount() : 1) {}
+
+  void add(const Gemm& g) {
+    Cut cut = {};
+    cut.problem = &g;
+    cut.way = wayOf(g);
+    cut.panels = divideUp(g.n, kTileColumns);
+    cut.depthBlocks = cut.way == Way::packed ? divideUp(g.k, kDepth) : 1;
+    cut.depth = divideUp(g.k, cut.depthBlocks);
+    double share = totalFlops_ > 0 ? flopsOf(g) / totalFlops_ : 1.0;
+    if (cut.way == Way::packed) {
+      cutGrid(cut, share, threads_);
+    } else {
+      // Few rows are bound by reading B: longer rows of it are read faster.
+      double tasksPerThread = cut.way == Way::streamed ? 1 : 4;
+      int64_t wanted = threads_ == 1 ? 1 : larger(1, static_cast<int64_t>(share * tasksPerThread * threads_ + 0.999));
+      cut.rowsPerTask = g.m;
+      cut.panelsPerTask = divideUp(cut.panels, smaller(cut.panels, wanted));
+    }
+    cut.columnBlocks = divideUp(cut.panels, cut.panelsPerTask);
+    cut.firstTask = tasks_;
+    tasks_ += divideUp(g.m, cut.rowsPerTask) * cut.columnBlocks;
+    aFloats_ = larger(aFloats_, packedASize(smaller(g.m, cut.rowsPerTask), cut.depth));
+    if (cut.way == Way::packed) bFloats_ = larger(bFloats_, cut.depth * kTileColumns);
+    cuts_[count_++] = cut;
   }
 
   Status run() {
-    Scratch packedB(1, packedFloats_);
-    Scratch packedA(threads_, aFloats_);
-    if (!packedB.isOk()) return packedB.status("packed B of a matmul");
+    Scratch packedA(threads_, aFloats_), packedB(threads_, bFloats_);
     if (!packedA.isOk()) return packedA.status("packed A of a matmul");
-    float* next = packedB.floats();
-    for (int64_t i = 0; i < count_; ++i) {
-      slabs_[i].packed = next;
-      if (slabs_[i].way == Way::packed)
-        next += slabs_[i].panels * slabs_[i].depthBlocks * slabs_[i].depth * kTileColumns;
-    }
-    constexpr int64_t kPanelsPerTask = 2;
-    spread(divideUp(panels_, kPanelsPerTask), [&](int64_t task, int) {
-      int64_t end = smaller(panels_, (task + 1) * kPanelsPerTask);
-      for (int64_t panel = task * kPanelsPerTask; panel < end; ++panel) packPanel(panel);
-    });
-    spread(tasks_, [&](int64_t task, int thread) { multiplyTask(task, packedA.floats(thread)); });
+    if (!packedB.isOk()) return packedB.status("packed B of a matmul");
+    auto body = [&](int64_t task, int thread) { multiplyTask(task, {packedA.floats(thread), packedB.floats(thread)}); };
+    if (threads_ > 1)
+      parallelFor(tasks_, body);
+    else
+      for (int64_t task = 0; task < tasks_; ++task) body(task, 0);
     return Status::ok();
   }
 
  private:
-  void cutIntoTasks(Slab& slab) {
-    const Gemm& g = *slab.problem;
-    double share = totalFlops_ > 0 ? flopsOf(g) / totalFlops_ : 1.0;
-    int64_t tasksPerThread = slab.way == Way::streamed ? 1 : kTasksPerThread;  // longer rows to read
-    double wantedExactly = share * static_cast<double>(tasksPerThread * threads_);
-    int64_t wanted = threads_ == 1 ? 1 : larger(1, static_cast<int64_t>(wantedExactly + 0.999));
-    slab.rowBlocks = slab.way == Way::packed ? divideUp(g.m, kRowsPerTask) : 1;
-    slab.rowsPerTask = divideUp(divideUp(g.m, slab.rowBlocks), kTileRows) * kTileRows;
-    slab.rowBlocks = divideUp(g.m, slab.rowsPerTask);
-    slab.panelsPerTask = divideUp(slab.panels, smaller(slab.panels, divideUp(wanted, slab.rowBlocks)));
-    slab.columnBlocks = divideUp(slab.panels, slab.panelsPerTask);
-    slab.firstTask = tasks_;
-    tasks_ += slab.rowBlocks * slab.columnBlocks;
-    aFloats_ = larger(aFloats_, packedASize(smaller(g.m, slab.rowsPerTask), slab.depth));
-  }
-
-  template <class Body>
-  void spread(int64_t tasks, Body&& body) {
-    if (threads_ > 1) {
-      parallelFor(tasks, body);
-      return;
-    }
-    for (int64_t task = 0; task < tasks; ++task) body(task, 0);
-  }
-
-  /** The last slab whose `first` is at most `index`; slabs that have none of it share their successor's number. */
-  const Slab& slabOf(int64_t Slab::*first, int64_t index) const {
+  /** The last cut whose first task is at most `task`. */
+  const Cut& cutOf(int64_t task) const {
     int64_t low = 0, high = count_ - 1;
     while (low < high) {
       int64_t middle = (low + high + 1) / 2;
-      if (slabs_[middle].*first <= index)
+      if (cuts_[middle].firstTask <= task)
         low = middle;
       else
         high = middle - 1;
     }
-    return slabs_[low];
+    return cuts_[low];
   }
 
-  void packPanel(int64_t number) {
-    const Slab& slab = slabOf(&Slab::firstPanel, number);
-    const Gemm& g = *slab.problem;
-    int64_t panel = number - slab.firstPanel;
-    int64_t column = slab.firstColumn + panel * kTileColumns;
-    int64_t columns = smaller(g.n - column, kTileColumns);
-    for (int64_t block = 0; block < slab.depthBlocks; ++block) {
-      int64_t firstRow = block * slab.depth;
-      const float* from = g.b + firstRow * g.bRowStride + column * g.bColumnStride;
-      packBPanel(from, g.bRowStride, g.bColumnStride, smaller(slab.depth, g.k - firstRow), columns,
-                 panelAt(slab, block, panel));
-    }
-  }
-
-  static float* panelAt(const Slab& slab, int64_t block, int64_t panel) {
-    return slab.packed + (block * slab.panels + panel) * slab.depth * kTileColumns;
-  }
-
-  void multiplyTask(int64_t number, float* aScratch) {
-    const Slab& slab = slabOf(&Slab::firstTask, number);
-    const Gemm& g = *slab.problem;
-    int64_t task = number - slab.firstTask;
-    int64_t firstRow = task / slab.columnBlocks * slab.rowsPerTask;
-    int64_t rows = smaller(slab.rowsPerTask, g.m - firstRow);
-    int64_t firstPanel = task % slab.columnBlocks * slab.panelsPerTask;
-    int64_t endPanel = smaller(slab.panels, firstPanel + slab.panelsPerTask);
-    if (slab.way == Way::dots)
-      multiplyByDots(slab, firstPanel, endPanel);
-    else if (slab.way == Way::streamed)
-      multiplyByRows(slab, firstPanel, endPanel, aScratch);
+  void multiplyTask(int64_t number, const Packed& own) const {
+    const Cut& cut = cutOf(number);
+    const Gemm& g = *cut.problem;
+    int64_t task = number - cut.firstTask;
+    int64_t firstRow = task / cut.columnBlocks * cut.rowsPerTask;
+    int64_t rows = smaller(cut.rowsPerTask, g.m - firstRow);
+    int64_t firstPanel = task % cut.columnBlocks * cut.panelsPerTask;
+    int64_t endPanel = smaller(cut.panels, firstPanel + cut.panelsPerTask);
+    if (cut.way == Way::dots)
+      multiplyByDots(g, firstPanel, endPanel);
+    else if (cut.way == Way::streamed)
+      multiplyByRows(g, firstPanel, endPanel);
     else
-      multiplyByTiles(slab, firstRow, rows, firstPanel, endPanel, aScratch);
+      multiplyByTiles(cut, firstRow, rows, firstPanel, endPanel, own);
   }
 
-  static void multiplyByRows(const Slab& slab, int64_t firstPanel, int64_t endPanel, float* aScratch) {
-    const Gemm& g = *slab.problem;
-    int64_t column = slab.firstColumn + firstPanel * kTileColumns;
-    int64_t columns = smaller(g.n - column, (endPanel - firstPanel) * kTileColumns);
-    packA({g.a, g.aRowStride, g.aColumnStride, g.aRows, g.aColumns}, 0, g.m, 0, g.k, aScratch);
-    multiplyStreamed(g.m, columns, g.k, aScratch, g.b + column, g.bRowStride, g.c + column, g.cRowStride, g.accumulate,
+  static void multiplyByRows(const Gemm& g, int64_t firstPanel, int64_t endPanel) {
+    int64_t column = firstPanel * kTileColumns;
+    int64_t columns = smaller(g.n, endPanel * kTileColumns) - column;
+    multiplyStreamed(operandOf(g), g.m, columns, g.k, g.b + column, g.bRowStride, g.c + column, g.cRowStride, g.accumulate,
                      g.alpha);
   }
 
-  static void multiplyByDots(const Slab& slab, int64_t firstPanel, int64_t endPanel) {
-    const Gemm& g = *slab.problem;
-    int64_t column = slab.firstColumn + firstPanel * kTileColumns;
-    int64_t columns = smaller(g.n - column, (endPanel - firstPanel) * kTileColumns);
-    multiplyDots({g.a, g.aRowStride, 1, g.aRows, nullptr}, g.m, g.b + column * g.bColumnStride, g.bColumnStride, g.k,
+  static void multiplyByDots(const Gemm& g, int64_t firstPanel, int64_t endPanel) {
+    int64_t column = firstPanel * kTileColumns;
+    int64_t columns = smaller(g.n, endPanel * kTileColumns) - column;
+    multiplyDots(operandOf(g), g.m, g.b + column * g.bColumnStride, g.bColumnStride, g.k,
                  columns, g.c + column, g.cRowStride, g.accumulate, g.alpha);
   }
 
-  static void multiplyByTiles(const Slab& slab, int64_t firstRow, int64_t rows, int64_t firstPanel, int64_t endPanel,
-                              float* aScratch) {
-    const Gemm& g = *slab.problem;
-    const Operand a = {g.a, g.aRowStride, g.aColumnStride, g.aRows, g.aColumns};
-    bool bare = slab.way == Way::bare;
-    for (int64_t block = 0; block < slab.depthBlocks; ++block) {
-      int64_t firstDepth = block * slab.depth;
-      int64_t depth = smaller(slab.depth, g.k - firstDepth);
-      packA(a, firstRow, rows, firstDepth, depth, aScratch);
+  static void multiplyByTiles(const Cut& cut, int64_t firstRow, int64_t rows, int64_t firstPanel, int64_t endPanel,
+                              const Packed& own) {
+    const Gemm& g = *cut.problem;
+    const Operand a = operandOf(g);
+    int64_t strips = divideUp(rows, kTileRows);
+    for (int64_t firstDepth = 0; firstDepth < g.k; firstDepth += cut.depth) {
+      int64_t depth = smaller(cut.depth, g.k - firstDepth);
+      packA(a, firstRow, rows, firstDepth, depth, own.a);
       for (int64_t panel = firstPanel; panel < endPanel; ++panel) {
-        int64_t column = slab.firstColumn + panel * kTileColumns;
-        int64_t columns = smaller(g.n - column, kTileColumns);
-        const float* b = bare ? g.b + column : panelAt(slab, block, panel);
-        for (int64_t i = 0; i < rows; i += kTileRows)
-          multiplyStrip(smaller(rows - i, kTileRows), columns, depth, aScratch + i * depth, b,
-                        bare ? g.bRowStride : kTileColumns, bare, g.c + (firstRow + i) * g.cRowStride + column,
-                        g.cRowStride, g.accumulate || block > 0, g.alpha);
+        PanelOfB b = panelOf(g, firstDepth, depth, panel);
+        bool bare = cut.way == Way::bare, isLast = panel + 1 == endPanel;
+        if (!bare) packBPanel(b.data, g.bRowStride, g.bColumnStride, depth, b.columns, own.b);
+        for (int64_t strip = 0; strip < strips; ++strip) {
+          if (!bare && !isLast) prefetchPart(g, panelOf(g, firstDepth, depth, panel + 1), depth, strip, strips);
+          int64_t row = strip * kTileRows;
+          multiplyStrip(layoutOf(a), smaller(rows - row, kTileRows), b.columns, depth, own.a + row * packedDepth(depth),
+                        bare ? b.data : own.b, bare ? g.bRowStride : kTileColumns, bare,
+                        g.c + (firstRow + row) * g.cRowStride + panel * kTileColumns, g.cRowStride,
+                        g.accumulate || firstDepth > 0, g.alpha);
+        }
       }
     }
   }
 
-  Slab* slabs_;
-  int64_t room_;
+  static PanelOfB panelOf(const Gemm& g, int64_t firstDepth, int64_t depth, int64_t panel) {
+    int64_t column = panel * kTileColumns;
+    return {g.b + firstDepth * g.bRowStride + column * g.bColumnStride, smaller(g.n - column, kTileColumns)};
+  }
+
+  Cut* cuts_;
   double totalFlops_;
   int threads_;
-  int64_t count_ = 0, panels_ = 0, tasks_ = 0, packedFloats_ = 0, aFloats_ = 0;
+  int64_t count_ = 0, tasks_ = 0, aFloats_ = 0, bFloats_ = 0;
 };
 
 void clear(const Gemm& g) {
@@ -242,27 +242,18 @@ Status groupedMatmul(const Gemm* problems, int64_t count) {
     if (!sizes.isOk()) return sizes;
     flops += flopsOf(problems[i]);
   }
-  int64_t room = smaller(kMostSlabs, count + 1);
-  Scratch slabs(1, divideUp(room * static_cast<int64_t>(sizeof(Slab)), 4));
-  if (!slabs.isOk()) return slabs.status("the plan of a matmul");
-  int64_t problem = 0, column = 0;
-  while (problem < count) {
-    Round round(static_cast<Slab*>(slabs.bytes()), room, flops);
-    for (; problem < count; ++problem, column = 0) {
-      const Gemm& g = problems[problem];
-      if (g.m == 0 || g.n == 0) continue;
-      if (g.k == 0) {
-        if (!g.accumulate) clear(g);
-        continue;
-      }
-      column = round.add(g, column);
-      if (column < g.n) break;
-    }
-    if (round.isEmpty()) continue;
-    Status done = round.run();
-    if (!done.isOk()) return done;
+  Scratch cuts(1, divideUp(count * static_cast<int64_t>(sizeof(Cut)), 4));
+  if (!cuts.isOk()) return cuts.status("the plan of a matmul");
+  Plan plan(static_cast<Cut*>(cuts.bytes()), flops);
+  for (int64_t i = 0; i < count; ++i) {
+    const Gemm& g = problems[i];
+    if (g.m == 0 || g.n == 0) continue;
+    if (g.k > 0)
+      plan.add(g);
+    else if (!g.accumulate)
+      clear(g);
   }
-  return Status::ok();
+  return plan.run();
 }
 
 Status matmul(const Gemm& problem) { return groupedMatmul(&problem, 1); }

@@ -38,21 +38,26 @@ namespace moe::MOE_ISA {
 
 #if defined(__AVX512F__)
 inline constexpr int kTileRows = 14, kTileVectors = 2;  // 28 of 32 registers hold sums
-#elif defined(__AVX2__) || defined(__aarch64__)
+#elif defined(__AVX2__)
 inline constexpr int kTileRows = 6, kTileVectors = 2;   // 12 of 16 registers
+#elif defined(__aarch64__)
+inline constexpr int kTileRows = 4, kTileVectors = 4;   // 16 of 32: enough sums in flight for four pipes of latency 4
 #else
-inline constexpr int kTileRows = 4, kTileVectors = 3;
+inline constexpr int kTileRows = 4, kTileVectors = 3;   // 12 of 16
 #endif
 inline constexpr int kTileColumns = kTileVectors * kLanes;
-static_assert(kTileRows <= kLanes, "packA transposes at most kLanes rows at once");
+static_assert(kTileRows <= kLanes, "packA copies a column of a strip as one vector");
 
 /** Floats that packB writes for B [k, n]. */
 MOE_INLINE int64_t packedBSize(int64_t k, int64_t n) {
   return (n + kTileColumns - 1) / kTileColumns * kTileColumns * k;
 }
 
+/** Columns that k columns of A take in a packed strip. */
+MOE_INLINE int64_t packedDepth(int64_t k) { return (k + 15) / 16 * 16; }
+
 /** Floats of working memory that multiplyPacked needs for m rows and k columns of A. */
-MOE_INLINE int64_t packedASize(int64_t m, int64_t k) { return (m + kTileRows) * k + kLanes; }
+MOE_INLINE int64_t packedASize(int64_t m, int64_t k) { return (m + kTileRows) * packedDepth(k) + kLanes; }
 
 /** Packs B [k, n] into panels of kTileColumns columns, each k rows long; the last panel is filled with zeros. */
 void packB(const float* b, int64_t rowStride, int64_t columnStride, int64_t k, int64_t n, float* packed);
