@@ -10,7 +10,10 @@ export { tf };
 /** The backend in use, why, and its threads. */
 export const backend = await chooseBackend();
 
+export { withActivationStorage } from "./backend/activationStorage.ts";
 export { chooseBackend, type ChosenBackend } from "./backend/choose.ts";
+export type { FloatStorage } from "./backend/floatStorage.ts";
+export { nativeMemory, resetPeakBytes, type NativeMemory } from "./backend/memory.ts";
 export {
   BackendError, ConfigError, DataError, FileFormatError, MoeLabError, RequestError, RoutingError, ServerError, ShapeError, TrainingError, type ErrorReport,
 } from "./errors.ts";
@@ -27,10 +30,11 @@ export { groupedMatmul } from "./ops/groupedMatmul.ts";
 export { layerNorm } from "./ops/layerNorm.ts";
 export { rmsNorm } from "./ops/rmsNorm.ts";
 export { rotary } from "./ops/rotary.ts";
+export { balanceLoss, zLoss } from "./ops/routerLosses.ts";
 export { routeTopK } from "./ops/routeTopK.ts";
 export { stopGradient } from "./ops/stopGradient.ts";
+export { toStorage } from "./ops/toStorage.ts";
 
-export { balanceLoss, zLoss } from "./moe/balance.ts";
 export type { CapacityConfig, MoeConfig, RouterConfig } from "./moe/config.ts";
 export { transformerConfig, type TransformerConfig, type TransformerSettings } from "./models/config.ts";
 export { modelSize, type ModelSize } from "./models/count.ts";

@@ -1,20 +1,39 @@
-// npm run bench -- NAME [NAME …]: runs benchmarks of this folder. Each prints one JSON object a line.
-import { spawnSync } from "node:child_process";
+// npm run bench -- NAME [NAME …] [--case TEXT] [--json]: runs benchmarks of this folder, of them only the cases that hold TEXT.
+// Prints a table, or with --json one JSON object a line: {bench, case, value, unit, runs, spread, …}, as report.ts has them.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
 import { build } from "esbuild";
+import { buildBandwidth } from "./ops/buildBandwidth.mjs";
 
-const folder = import.meta.dirname;
+const folder = import.meta.dirname, outputFolder = join(folder, "..", "..", "build", "bench");
 const known = readdirSync(folder).filter((name) => name.endsWith(".ts") && name !== "report.ts").map((name) => name.slice(0, -3));
-const names = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
+const { positionals: names, values: options } = parseArgs({
+  allowPositionals: true, options: { json: { type: "boolean", default: false }, case: { type: "string", default: "" } },
+});
 const unknown = names.filter((name) => !known.includes(name));
 if (names.length === 0 || unknown.length > 0) {
-  console.error(`usage: npm run bench -- NAME …\nbenchmarks: ${known.join(", ")}${unknown.length > 0 ? `\nunknown: ${unknown.join(", ")}` : ""}`);
+  console.error(`usage: npm run bench -- NAME … [--case TEXT] [--json]\nbenchmarks: ${known.join(", ")}${unknown.length > 0 ? `\nunknown: ${unknown.join(", ")}` : ""}`);
   process.exit(2);
 }
+
+/** A line of the table; `ratio`, where there is one, says how the figure compares with another of the same rounds. */
+function asText({ case: name, value, unit, spread, ratio, ratioSpread, to, toValue, bar }) {
+  const figure = `${name.padEnd(58)} ${String(value).padStart(9)} ${unit.padEnd(9)}${`± ${spread}`.padEnd(11)}`;
+  if (ratio === undefined) return figure.trimEnd();
+  const verdict = bar === undefined ? "" : ratio >= bar ? `, bar ${bar} reached` : `, bar ${bar} missed`;
+  return `${figure} ${`${ratio} ± ${ratioSpread}`.padEnd(16)} of ${to} (${toValue}${verdict})`;
+}
+
 for (const name of names) {
-  const outfile = join(folder, "..", "..", "build", "bench", `${name}.mjs`);
+  const outfile = join(outputFolder, `${name}.mjs`);
   await build({ entryPoints: [join(folder, `${name}.ts`)], bundle: true, packages: "external", platform: "node", format: "esm", outfile, logLevel: "error" });
-  const { status } = spawnSync(process.execPath, [outfile], { stdio: "inherit" });
+  const bandwidth = name === "ops" ? buildBandwidth(outputFolder) : undefined;
+  const child = spawn(process.execPath, [outfile, JSON.stringify({ filter: options.case, bandwidth })], { stdio: ["ignore", "pipe", "inherit"] });
+  for await (const line of createInterface({ input: child.stdout })) console.log(options.json ? line : asText(JSON.parse(line)));
+  const [status] = child.exitCode === null ? await once(child, "exit") : [child.exitCode];
   if (status !== 0) process.exit(status ?? 1);
 }

@@ -161,6 +161,32 @@ function crossEntropy({ logits, targets, lossMask }: Operands): Float64Array[] {
   return [Float64Array.of(count === 0 ? 0 : nats / count)];
 }
 
+const maskOf = (mask: Operand | undefined, N: number): Float64Array => mask?.values ?? new Float64Array(N).fill(1);
+
+function balanceLoss(operands: Operands): Float64Array[] {
+  const { ids, probabilities } = operands;
+  const [N, K] = ids.shape, E = probabilities.shape[1];
+  const mask = maskOf(operands.tokenMask, N);
+  const tokens = mask.reduce((sum, weight) => sum + weight, 0);
+  let loss = 0;
+  for (let e = 0; e < E; e++) {
+    const choices = ids.values.reduce((sum, id, i) => sum + (id === e ? mask[Math.floor(i / K)] : 0), 0);
+    const probability = mask.reduce((sum, weight, n) => sum + weight * probabilities.values[n * E + e], 0);
+    loss += (E * choices * probability) / (K * tokens ** 2);
+  }
+  return [Float64Array.of(loss)];
+}
+
+function zLoss(operands: Operands): Float64Array[] {
+  const [N, E] = operands.logits.shape;
+  const mask = maskOf(operands.tokenMask, N);
+  const squares = mask.map((weight, n) => {
+    const row = operands.logits.values.subarray(n * E, (n + 1) * E);
+    return weight * Math.log(row.reduce((sum, logit) => sum + Math.exp(logit), 0)) ** 2;
+  });
+  return [Float64Array.of(squares.reduce((a, b) => a + b, 0) / mask.reduce((a, b) => a + b, 0))];
+}
+
 function embedding({ table, ids }: Operands): Float64Array[] {
   const C = table.shape[1];
   const y = new Float64Array(size(ids.shape) * C);
@@ -179,6 +205,11 @@ function adamwStep({ value, gradient, firstMoment, secondMoment }: Operands, set
   return [updated, first, second];
 }
 
+/** Without the rounding, which is the op's error. */
+function toStorage({ x }: Operands): Float64Array[] {
+  return [x.values.slice()];
+}
+
 function globalNorm(inputs: Operands): Float64Array[] {
   const squares = Object.values(inputs).map(({ values }) => values.reduce((sum, v) => sum + v * v, 0));
   return [Float64Array.of(Math.sqrt(squares.reduce((a, b) => a + b, 0)))];
@@ -186,5 +217,5 @@ function globalNorm(inputs: Operands): Float64Array[] {
 
 export const definitions: Readonly<Record<string, Definition>> = {
   rmsNorm, layerNorm, rotary, attention, routeTopK, planDispatch, dispatch, groupedMatmul, combine, expertFeedForward, crossEntropy,
-  embedding, adamwStep, globalNorm,
+  balanceLoss, zLoss, embedding, adamwStep, toStorage, globalNorm,
 };

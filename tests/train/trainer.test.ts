@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { chooseBackend } from "../../toolkit/backend/choose.ts";
+import { nativeMemory, resetPeakBytes } from "../../toolkit/backend/memory.ts";
 import { transformerConfig } from "../../toolkit/models/config.ts";
 import { Transformer } from "../../toolkit/models/transformer.ts";
 import { listCheckpoints, readCheckpoint, readLatestCheckpoint } from "../../toolkit/train/checkpoint.ts";
@@ -45,6 +46,19 @@ describe("training", () => {
     await train(a, data, settings);
     await train(b, data, settings);
     expect(bitsOf(a)).toEqual(bitsOf(b));
+  });
+
+  test.each(["bfloat16", "float16"] as const)("with %s activations it learns as well and needs less memory at the peak", async (precision) => {
+    const wide = { ...settings, batchSize: 32, steps: 100 };
+    const peakOf = async (model: Transformer, choice: typeof precision | "float32") => {
+      resetPeakBytes();
+      const before = nativeMemory()?.storedBytes ?? 0;
+      const { validationLossNats } = await train(model, data, { ...wide, precision: choice });
+      return { validationLossNats, bytes: (nativeMemory()?.peakBytes ?? 0) - before };
+    };
+    const [full, narrow] = [await peakOf(fresh(), "float32"), await peakOf(fresh(), precision)];
+    expect(narrow.validationLossNats).toBeLessThan(0.3);
+    if (tf.getBackend() === "native") expect(narrow.bytes).toBeLessThan(0.9 * full.bytes);
   });
 
   test("leaves no tensors behind", async () => {

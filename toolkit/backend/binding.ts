@@ -12,16 +12,21 @@ import type { TensorFunctions } from "./tensorFunctions.ts";
 export type NativeBinding = TensorFunctions & FusedFunctions;
 
 const packageFolder = findPackageFolder(dirname(fileURLToPath(import.meta.url)));
-const builtAddonPath = join(packageFolder, "build", "native", "moe_lab.node");
+/** Where the addon may be, best first: built on this machine, or for every machine like it and published with the package. */
+const addonPaths: readonly string[] = [
+  join(packageFolder, "build", "native", "moe_lab.node"),
+  join(packageFolder, "prebuilt", `${process.platform}-${process.arch}`, "moe_lab.node"),
+];
 
 /** The script that builds the addon: plain JavaScript, the same from the sources as from dist/. */
 export const buildScript: string = join(packageFolder, "toolkit", "native", "build.mjs");
 
 let loaded: NativeBinding | undefined;
 
-/** The addon, loaded at the first call.
- *  @throws BackendError E_NATIVE_MISSING when it isn't built; E_NATIVE_PROCESSOR when it was built for another
- *  processor; E_NATIVE_LOAD when the system refuses to load it */
+/** The addon, loaded at the first call: MOE_LAB_ADDON alone where that is set, else one built on this machine, else a
+ *  published one. One that doesn't fit this machine is passed over if the next does.
+ *  @throws BackendError E_NATIVE_MISSING when there is none; E_NATIVE_PROCESSOR when it was built for another processor;
+ *  E_NATIVE_LOAD when the system refuses to load it */
 export function nativeBinding(): NativeBinding {
   loaded ??= loadAddon();
   return loaded;
@@ -39,7 +44,24 @@ export function isBindingThere(): boolean {
 }
 
 function loadAddon(): NativeBinding {
-  const { threads, addon: addonPath = builtAddonPath } = readEnvironment();
+  const { threads, addon: addonPath } = readEnvironment();
+  const there = addonPath === undefined ? addonPaths.filter(existsSync) : [addonPath];
+  const addon = firstFitting(there.length > 0 ? there : addonPaths.slice(0, 1));
+  if (threads !== undefined) addon.setThreads(threads);
+  return addon;
+}
+
+function firstFitting([path, ...others]: readonly string[]): NativeBinding {
+  if (others.length === 0) return checkedAddon(path);
+  try {
+    return checkedAddon(path);
+  } catch (error) {
+    if (!(error instanceof BackendError)) throw error;
+    return firstFitting(others);
+  }
+}
+
+function checkedAddon(addonPath: string): NativeBinding {
   if (!existsSync(addonPath)) {
     throw new BackendError({
       code: "E_NATIVE_MISSING", what: `${addonPath} isn't there`, why: "the native backend needs its compiled addon",
@@ -50,11 +72,10 @@ function loadAddon(): NativeBinding {
   addon.setErrorClass(BackendError);
   if (addon.instructionSet() === "none") {
     throw new BackendError({
-      code: "E_NATIVE_PROCESSOR", what: "the native addon holds no code for this processor",
+      code: "E_NATIVE_PROCESSOR", what: `${addonPath} holds no code for this processor`,
       why: "it was built on a machine with other vector instructions", fix: `node ${buildScript} on this machine`,
     });
   }
-  if (threads !== undefined) addon.setThreads(threads);
   return addon;
 }
 

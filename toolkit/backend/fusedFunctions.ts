@@ -51,10 +51,17 @@ export interface FusedFunctions {
   crossEntropyBackward(N: number, V: number, dNats: number, logits: Float32Array, targets: Int32Array, mask: Float32Array,
     logSumExp: Float32Array, dLogits: Float32Array): void;
 
-  /** firstScale = 1 / (1 − beta1^step), secondScale likewise; decay = learningRate · weightDecay. The new arrays may be the old ones. */
+  /** The losses; ids [N, K], probabilities and logits [N, E], mask [N]; share [E] is kept for the backward pass. */
+  balanceLossForward(N: number, K: number, E: number, ids: Int32Array, probabilities: Float32Array, mask: Float32Array, share: Float32Array): number;
+  balanceLossBackward(N: number, E: number, dLoss: number, share: Float32Array, mask: Float32Array, dProbabilities: Float32Array): void;
+  zLossForward(N: number, E: number, logits: Float32Array, mask: Float32Array): number;
+  zLossBackward(N: number, E: number, dLoss: number, logits: Float32Array, mask: Float32Array, dLogits: Float32Array): void;
+
+  /** Updates all parameters in place, each given by the i-th array of every list and its decay = learningRate ·
+   *  weightDecay. firstScale = 1 / (1 − beta1^step), secondScale likewise. */
   adamwUpdate(gradientScale: number, beta1: number, beta2: number, firstScale: number, secondScale: number, epsilon: number,
-    learningRate: number, decay: number, count: number, gradient: Float32Array, value: Float32Array, first: Float32Array, second: Float32Array,
-    newValue: Float32Array, newFirst: Float32Array, newSecond: Float32Array): void;
-  /** Σ x² in double. */
-  sumOfSquares(count: number, x: Float32Array): number;
+    learningRate: number, gradients: Float32Array[], values: Float32Array[], firstMoments: Float32Array[], secondMoments: Float32Array[],
+    decays: Float32Array): void;
+  /** Σ x² over all values of all arrays, in double. */
+  sumOfSquares(x: Float32Array[]): number;
 }

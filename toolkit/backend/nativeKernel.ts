@@ -22,9 +22,10 @@ export function registerNativeKernel<Attrs, Inputs = Record<string, tf.TensorInf
     kernelName: name,
     backendName: NATIVE,
     // tfjs hands over inputs, attributes and backend untyped: this is where they get their types.
-    kernelFunc: ({ inputs, attrs, backend }) => kernel({
-      inputs: inputs as Inputs, attrs: attrs as Attrs, backend: backend as NativeBackend, native: nativeBinding(),
-    }),
+    kernelFunc: (params) => {
+      const [inputs, attrs, backend] = [params.inputs as Inputs, params.attrs as Attrs, params.backend as NativeBackend];
+      return backend.runKernel(() => kernel({ inputs, attrs, backend, native: nativeBinding() }));
+    },
   });
 }
 

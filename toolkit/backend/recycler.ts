@@ -1,43 +1,65 @@
-/** Element types that tensors of the native backend keep in typed arrays. */
+import { nativeBinding } from "./binding.ts";
+
+/** Dtypes that tensors of the native backend keep in typed arrays. */
 export type NumericType = "float32" | "int32" | "bool";
+
+/** Kinds of those arrays: "half" holds the bits of 16-bit floats. */
+export type ArrayType = NumericType | "half";
 
 export interface ArrayOfType {
   float32: Float32Array;
   int32: Int32Array;
   bool: Uint8Array;
+  half: Uint16Array;
 }
 export type NumericArray = ArrayOfType[NumericType];
+export type RecycledArray = ArrayOfType[ArrayType];
 
 /** Shorter arrays are made anew each time: that costs less than keeping track of them. */
 const SHORTEST_KEPT = 64;
 
-const arrayOfType = { float32: Float32Array, int32: Int32Array, bool: Uint8Array } as const;
+/** Larger arrays begin where a vector doesn't straddle two cache lines; JavaScript's own begin 16 bytes behind one. */
+const SHORTEST_ALIGNED_BYTES = 4096;
+const LINE_BYTES = 64;
 
-export function isNumericArray(values: unknown): values is NumericArray {
-  return values instanceof Float32Array || values instanceof Int32Array || values instanceof Uint8Array;
+const arrayOfType = { float32: Float32Array, int32: Int32Array, bool: Uint8Array, half: Uint16Array } as const;
+const arrayTypes: readonly ArrayType[] = ["float32", "int32", "bool", "half"];
+
+export function isRecyclable(values: unknown): values is RecycledArray {
+  return values instanceof Float32Array || values instanceof Int32Array || values instanceof Uint8Array || values instanceof Uint16Array;
 }
 
 /** Arrays of one type and length share a number. */
-function keyOf(type: NumericType, length: number): number {
-  return 3 * length + (type === "float32" ? 0 : type === "int32" ? 1 : 2);
+function keyOf(type: ArrayType, length: number): number {
+  return arrayTypes.length * length + arrayTypes.indexOf(type);
 }
 
-function typeOf(values: NumericArray): NumericType {
+function typeOf(values: RecycledArray): ArrayType {
   if (values instanceof Float32Array) return "float32";
-  return values instanceof Int32Array ? "int32" : "bool";
+  if (values instanceof Int32Array) return "int32";
+  return values instanceof Uint16Array ? "half" : "bool";
+}
+
+/** An array with undefined contents. */
+function freshArray(type: ArrayType, size: number): RecycledArray {
+  const array = arrayOfType[type], bytes = size * array.BYTES_PER_ELEMENT;
+  if (bytes < SHORTEST_ALIGNED_BYTES) return new array(size);
+  const memory = new Uint8Array(bytes + LINE_BYTES);
+  return new array(memory.buffer, nativeBinding().prepareMemory(memory), size);
 }
 
 /** Typed arrays of tensors that are gone, kept for tensors of the same size: fresh memory is zero-filled and faults its
  *  pages in, which costs more than a small kernel. Holds at most `limitBytes`; the sizes used longest ago go first.
  *
  *  An array is in one of three states. *lent*: given out by take, no tensor holds it yet. *bound*: exactly one tensor's
- *  data holds it and nobody else can see it. *foreign*: made elsewhere, or seen by someone else (handed out by readSync,
- *  shared by a second tensor) or too short to be worth it; never used again. Only lent and bound arrays come back. */
+ *  data holds it and nobody else can see it. *foreign*: made elsewhere, or shared by a second tensor, or too short to be
+ *  worth it; never used again. Only lent and bound arrays come back. An array is known by its buffer. */
 export class Recycler {
-  private readonly lent = new WeakSet<ArrayBufferLike>();
+  /** bytes of the lent arrays */
+  private readonly lent = new WeakMap<ArrayBufferLike, number>();
   private readonly bound = new WeakSet<ArrayBufferLike>();
   /** idle arrays by keyOf; the keys' order is the order of last use */
-  private readonly idle = new Map<number, NumericArray[]>();
+  private readonly idle = new Map<number, RecycledArray[]>();
   private idleBytes = 0;
   readonly limitBytes: number;
 
@@ -51,15 +73,16 @@ export class Recycler {
   }
 
   /** An array of `size` elements with undefined contents; lent. */
-  take<T extends NumericType>(type: T, size: number): ArrayOfType[T] {
+  take<T extends ArrayType>(type: T, size: number): ArrayOfType[T] {
     const values = size < SHORTEST_KEPT ? new arrayOfType[type](size) : this.takeKept(type, size);
     return values as ArrayOfType[T]; // arrayOfType[type] makes it so; TypeScript can't follow the index
   }
 
   /** A tensor now holds the array: lent becomes bound; a second holder, or one of only a part, makes it foreign. */
-  bind(values: NumericArray): void {
-    const isWhole = values.byteLength === values.buffer.byteLength;
-    if (this.lent.delete(values.buffer) && isWhole) this.bound.add(values.buffer);
+  bind(values: RecycledArray): void {
+    const isWhole = this.lent.get(values.buffer) === values.byteLength;
+    this.lent.delete(values.buffer);
+    if (isWhole) this.bound.add(values.buffer);
     else this.bound.delete(values.buffer);
   }
 
@@ -69,17 +92,17 @@ export class Recycler {
     this.bound.delete(buffer);
   }
 
-  isBound(values: NumericArray): boolean {
+  isBound(values: RecycledArray): boolean {
     return this.bound.has(values.buffer);
   }
 
   /** The tensor that held the array is gone. */
-  unbind(values: NumericArray): void {
+  unbind(values: RecycledArray): void {
     if (this.bound.delete(values.buffer)) this.keep(values);
   }
 
   /** Gives back an array from take that no tensor ever held. */
-  giveBack(values: NumericArray): void {
+  giveBack(values: RecycledArray): void {
     if (this.lent.delete(values.buffer)) this.keep(values);
   }
 
@@ -89,15 +112,15 @@ export class Recycler {
     this.idleBytes = 0;
   }
 
-  private takeKept(type: NumericType, size: number): NumericArray {
+  private takeKept(type: ArrayType, size: number): RecycledArray {
     const idle = this.idle.get(keyOf(type, size))?.pop();
     if (idle !== undefined) this.idleBytes -= idle.byteLength;
-    const values = idle ?? new arrayOfType[type](size);
-    this.lent.add(values.buffer);
+    const values = idle ?? freshArray(type, size);
+    this.lent.set(values.buffer, values.byteLength);
     return values;
   }
 
-  private keep(values: NumericArray): void {
+  private keep(values: RecycledArray): void {
     if (values.byteLength > this.limitBytes) return;
     const key = keyOf(typeOf(values), values.length);
     const sameSize = this.idle.get(key) ?? [];

@@ -3,11 +3,13 @@ import "@tensorflow/tfjs-backend-cpu";
 import * as tf from "@tensorflow/tfjs-core";
 import { isBindingThere } from "./binding.ts";
 import { binaryKernels } from "./kernels/binary.ts";
+import { convolutionKernels } from "./kernels/convolution.ts";
 import { einsumKernels } from "./kernels/einsum.ts";
 import { fillingKernels } from "./kernels/filling.ts";
 import { indexingKernels } from "./kernels/indexing.ts";
 import { layoutKernels } from "./kernels/layout.ts";
 import { matmulKernels } from "./kernels/matmul.ts";
+import { poolingKernels } from "./kernels/pooling.ts";
 import { reductionKernels } from "./kernels/reduction.ts";
 import { unaryKernels } from "./kernels/unary.ts";
 import { NATIVE } from "./nativeKernel.ts";
@@ -18,7 +20,8 @@ import { registerTensorKernels } from "./tensorKernel.ts";
 /** Above every backend that runs in Node (tfjs-node has 3), so that tfjs picks it by itself. */
 const PRIORITY = 10;
 
-registerTensorKernels([matmulKernels, einsumKernels, binaryKernels, unaryKernels, reductionKernels, layoutKernels, indexingKernels, fillingKernels]);
+registerTensorKernels([matmulKernels, einsumKernels, binaryKernels, unaryKernels, reductionKernels, layoutKernels, indexingKernels, fillingKernels,
+  convolutionKernels, poolingKernels]);
 offerNativeBackend();
 silenceCpuBackend();
 repairAfterStoppedCells();

@@ -1,5 +1,7 @@
 import { subscribe } from "node:diagnostics_channel";
 import * as tf from "@tensorflow/tfjs-core";
+import { NATIVE } from "./nativeKernel.ts";
+import { NativeBackend } from "./storage.ts";
 
 /** Where the notebook kernel tells that it stopped a cell; see kernel/runner/runner.ts. */
 const channelName = "moe-lab:cell-stopped";
@@ -17,4 +19,6 @@ function closeScopes(): void {
   for (const { saved = [] } of state.activeTape ?? []) for (const tensor of saved) tensor.dispose();
   while (state.scopeStack.length > 0) engine.endScope();
   Object.assign(state, { activeTape: null, gradientDepth: 0, kernelDepth: 0 });
+  const backend: unknown = tf.findBackend(NATIVE);
+  if (backend instanceof NativeBackend) backend.closeScopes();
 }

@@ -1,19 +1,34 @@
 import { MathBackendCPU } from "@tensorflow/tfjs-backend-cpu";
 import type { backend_util, DataType, TensorInfo } from "@tensorflow/tfjs-core";
 import { BackendError } from "../errors.ts";
-import { isNumericArray, Recycler, type ArrayOfType, type NumericArray, type NumericType } from "./recycler.ts";
+import { narrow, NarrowData, type FloatStorage, type NarrowStorage } from "./floatStorage.ts";
+import { bytesOf, HeldBytes } from "./heldBytes.ts";
+import type { NativeMemory } from "./memory.ts";
+import { isRecyclable, Recycler, type ArrayOfType, type NumericArray, type NumericType } from "./recycler.ts";
 
 /** tfjs's key of a tensor's data; the storage holds it weakly, so that data of unreachable tensors is collected. */
 type DataId = TensorInfo["dataId"];
+/** What tfjs's cpu backend keeps of a tensor. */
+type TensorData = ReturnType<MathBackendCPU["data"]["get"]>;
 
 /** Idle memory kept for new tensors: about two steps of activations of a small model, little beside Node itself. */
 const RECYCLED_BYTES_LIMIT = 512 * 2 ** 20;
 
+/** Smaller activations stay float32: there is little to save, and scalars are often losses and counts. */
+const SMALLEST_NARROW = 1024;
+
+/** Values that an op keeps for its backward pass. */
+export type KeptValues = Float32Array | NarrowData;
+
 /** The tfjs backend "native". Tensors are typed arrays in JavaScript's memory, as in tfjs's cpu backend, whose kernels
- *  therefore work on them unchanged; the addon reads and writes the same memory. What it adds is recycling: see
- *  Recycler for the rules that keep an array from being used twice. */
+ *  therefore work on them unchanged; the addon reads and writes the same memory. What it adds is recycling (see Recycler
+ *  for the rules that keep an array from being used twice), narrow storage of float32 tensors, and a count of the bytes. */
 export class NativeBackend extends MathBackendCPU {
   private readonly recycler: Recycler;
+  private readonly held = new HeldBytes();
+  private activationStorage: FloatStorage = "float32";
+  /** what floats() widened for the kernel that runs; undefined while none does */
+  private widened: Map<DataId, Float32Array> | undefined;
   private nextId = 0;
 
   constructor(recycledBytesLimit: number = RECYCLED_BYTES_LIMIT) {
@@ -33,13 +48,53 @@ export class NativeBackend extends MathBackendCPU {
     return { dataId: this.register(values, dtype), shape, dtype };
   }
 
+  /** As output(), for what may be large and can do without some of float32's bits: in a scope of withActivationStorage
+   *  float32 values are kept in its storage, and `values` are given back. */
+  activation(shape: number[], dtype: NumericType, values: NumericArray): TensorInfo {
+    if (!(values instanceof Float32Array)) return this.output(shape, dtype, values);
+    return this.stored(shape, values, this.storageForActivation(values));
+  }
+
+  /** A new float32 tensor that keeps values from allocate() in the given storage, whatever its size. */
+  stored(shape: number[], values: Float32Array, storage: FloatStorage): TensorInfo {
+    if (storage === "float32") return this.output(shape, "float32", values);
+    const data = this.narrowed(values, storage);
+    this.recycler.bind(data.bits);
+    return { dataId: this.add(data), shape, dtype: "float32" };
+  }
+
+  /** How the tensor's values are kept. */
+  storageOf({ dataId }: TensorInfo): FloatStorage {
+    const data = this.data.get(dataId);
+    return data instanceof NarrowData ? data.storage : "float32";
+  }
+
+  /** Takes values from allocate() out of use until takeBack(), and counts them until then or until the result is
+   *  unreachable. Those of an activation are kept in the storage that is in force. */
+  keep(values: Float32Array, isActivation: boolean): KeptValues {
+    const storage = isActivation ? this.storageForActivation(values) : "float32";
+    const kept = storage === "float32" ? values : this.narrowed(values, storage);
+    this.held.add(kept, bytesOf(arrayIn(kept)));
+    return kept;
+  }
+
+  /** Values given to keep(), once; the caller releases them. */
+  takeBack(kept: KeptValues): Float32Array {
+    this.held.remove(kept, bytesOf(arrayIn(kept)));
+    if (!(kept instanceof NarrowData)) return kept;
+    const values = kept.widen(this.allocate("float32", kept.bits.length));
+    this.recycler.giveBack(kept.bits);
+    return values;
+  }
+
   /** Gives back values from allocate() that became no tensor. */
   release(values: NumericArray): void {
     this.recycler.giveBack(values);
   }
 
   /** The tensor's values in the array type of its dtype: its own array, not a copy, for kernels only. tfjs lets a
-   *  tensor hold another array type (a float32 tensor made from an Int32Array); then it is a converted copy.
+   *  tensor hold another array type (a float32 tensor made from an Int32Array); then it is a converted copy. So are the
+   *  values of narrow storage; that copy is valid until the kernel ends.
    *  @throws BackendError E_NATIVE_DTYPE for string and complex64 tensors */
   values(info: TensorInfo): NumericArray {
     switch (info.dtype) {
@@ -52,26 +107,56 @@ export class NativeBackend extends MathBackendCPU {
 
   /** @throws BackendError E_NATIVE_DTYPE unless the tensor is float32 */
   floats(info: TensorInfo): Float32Array {
-    const values = this.stored(info, "float32");
+    const values = this.found(info, "float32");
+    if (values instanceof NarrowData) return this.widenedFor(info.dataId, values);
     return values instanceof Float32Array ? values : Float32Array.from(values);
   }
 
   /** @throws BackendError E_NATIVE_DTYPE unless the tensor is int32 */
   ints(info: TensorInfo): Int32Array {
-    const values = this.stored(info, "int32");
-    return values instanceof Int32Array ? values : Int32Array.from(values);
+    const values = this.found(info, "int32");
+    return values instanceof Int32Array ? values : Int32Array.from(values as ArrayLike<number>);
   }
 
   /** @throws BackendError E_NATIVE_DTYPE unless the tensor is bool */
   bytes(info: TensorInfo): Uint8Array {
-    const values = this.stored(info, "bool");
-    return values instanceof Uint8Array ? values : Uint8Array.from(values);
+    const values = this.found(info, "bool");
+    return values instanceof Uint8Array ? values : Uint8Array.from(values as ArrayLike<number>);
   }
 
   /** True when a kernel may change the tensor's values in place: one tensor holds them, they came from allocate() and
-   *  nobody outside has seen them. */
+   *  nobody outside has seen them. Never of narrow storage. */
   isExclusive(info: TensorInfo): boolean {
-    return this.refCount(info.dataId) === 1 && this.recycler.isBound(this.values(info));
+    return this.refCount(info.dataId) === 1 && this.storageOf(info) === "float32" && this.recycler.isBound(this.values(info));
+  }
+
+  /** Runs a kernel; the copies that floats() made for it are used again when it has ended. */
+  runKernel<T>(kernel: () => T): T {
+    const outer = this.widened;
+    const own = this.widened = new Map<DataId, Float32Array>();
+    try {
+      return kernel();
+    } finally {
+      for (const values of own.values()) this.recycler.giveBack(values);
+      this.widened = outer;
+    }
+  }
+
+  /** Runs a function with another storage for activations. */
+  withActivationStorage<T>(storage: FloatStorage, run: () => T): T {
+    const outer = this.activationStorage;
+    this.activationStorage = storage;
+    try {
+      return run();
+    } finally {
+      this.activationStorage = outer;
+    }
+  }
+
+  /** Closes the scopes that a terminated program left open: it runs no `finally`. */
+  closeScopes(): void {
+    this.activationStorage = "float32";
+    this.widened = undefined;
   }
 
   /** Bytes of arrays that wait for new tensors. */
@@ -84,6 +169,11 @@ export class NativeBackend extends MathBackendCPU {
     this.recycler.clear();
   }
 
+  /** Starts memory().peakBytes anew from what is held now. */
+  resetPeakBytes(): void {
+    this.held.resetPeak();
+  }
+
   /** tfjs's own way to make a tensor: from the user's values, or from a cpu kernel's, which may share memory with
    *  another tensor (a contiguous Slice is a subarray). */
   override write(values: backend_util.BackendValues, _shape: number[], dtype: DataType): DataId {
@@ -91,17 +181,27 @@ export class NativeBackend extends MathBackendCPU {
     return this.register(values, dtype);
   }
 
-  /** Hands out the tensor's own array, as tfjs's cpu backend does. */
+  /** tfjs's way to bring in a tensor of another backend. */
+  override move(dataId: DataId, values: backend_util.BackendValues, shape: number[], dtype: DataType, refCount: number): void {
+    super.move(dataId, values, shape, dtype, refCount);
+    this.held.add(dataId, bytesOf(values));
+  }
+
+  /** A copy of what a kernel made, so that its memory can be used again; the user's own array where there is one. */
   override readSync(dataId: DataId): backend_util.BackendValues {
-    const { values } = this.data.get(dataId);
-    if (ArrayBuffer.isView(values)) this.recycler.disown(values.buffer);
-    return super.readSync(dataId);
+    const data = this.data.get(dataId);
+    if (data instanceof NarrowData) return data.values;
+    return isRecyclable(data.values) && this.recycler.isBound(data.values) ? data.values.slice() : super.readSync(dataId);
   }
 
   override disposeData(dataId: DataId, force = false): boolean {
     const data = this.data.has(dataId) ? this.data.get(dataId) : undefined;
     const isGone = super.disposeData(dataId, force);
-    if (isGone && isNumericArray(data?.values)) this.recycler.unbind(data.values);
+    if (isGone && data !== undefined) {
+      const values = arrayIn(data);
+      this.held.remove(dataId, bytesOf(values));
+      if (isRecyclable(values)) this.recycler.unbind(values);
+    }
     return isGone;
   }
 
@@ -109,22 +209,53 @@ export class NativeBackend extends MathBackendCPU {
     this.recycler.clear();
   }
 
-  override memory(): { unreliable: boolean; reasons: string[]; recycledBytes: number } {
-    return { unreliable: false, reasons: [], recycledBytes: this.recycler.bytes };
+  override memory(): { unreliable: boolean; reasons: string[] } & NativeMemory {
+    return { unreliable: false, reasons: [], storedBytes: this.held.now, peakBytes: this.held.peak, recycledBytes: this.recycler.bytes };
   }
 
-  private stored(info: TensorInfo, needed: NumericType): ArrayLike<number> {
-    const { values } = this.data.get(info.dataId);
+  private storageForActivation({ length }: Float32Array): FloatStorage {
+    return length < SMALLEST_NARROW ? "float32" : this.activationStorage;
+  }
+
+  /** The values rounded; they are given back. */
+  private narrowed(values: Float32Array, storage: NarrowStorage): NarrowData {
+    const bits = this.recycler.take("half", values.length);
+    narrow(storage, values, bits);
+    this.recycler.giveBack(values);
+    return new NarrowData(storage, bits);
+  }
+
+  private widenedFor(dataId: DataId, data: NarrowData): Float32Array {
+    if (this.widened === undefined) return data.values;
+    const values = this.widened.get(dataId) ?? data.widen(this.allocate("float32", data.bits.length));
+    this.widened.set(dataId, values);
+    return values;
+  }
+
+  private found(info: TensorInfo, needed: NumericType): ArrayLike<number> | NarrowData {
+    const data = this.data.get(info.dataId);
+    if (info.dtype === needed && data instanceof NarrowData) return data;
     // What tfjs stores for a numeric dtype is an array of numbers, typed or not.
-    if (info.dtype === needed && values !== undefined) return values as ArrayLike<number>;
+    if (info.dtype === needed && data.values !== undefined) return data.values as ArrayLike<number>;
     throw wrongType(info, needed);
   }
 
   private register(values: backend_util.BackendValues, dtype: DataType): DataId {
+    return this.add({ values, dtype, refCount: 1 });
+  }
+
+  private add(data: TensorData): DataId {
     const dataId = { id: this.nextId++ };
-    this.data.set(dataId, { values, dtype, refCount: 1 });
+    this.data.set(dataId, data);
+    this.held.add(dataId, bytesOf(arrayIn(data)));
     return dataId;
   }
+}
+
+/** What takes up the memory: not NarrowData's `values`, which would be made for the question. */
+function arrayIn(data: TensorData | KeptValues): unknown {
+  if (data instanceof NarrowData) return data.bits;
+  return data instanceof Float32Array ? data : data.values;
 }
 
 function wrongType(info: TensorInfo, needed: string): BackendError {

@@ -1,11 +1,18 @@
+/** Sizes and strides of a block; a Float64Array where one may exceed int32. */
+type Layout = Int32Array | Float64Array;
+
 /** f(rank, layout, a, b, out): elementwise over two operands. layout [3 · rank] holds the output's sizes, a's strides
  *  and b's strides; a stride of 0 repeats the operand. See kernels/broadcast.ts. */
-type BinaryFunction = (rank: number, layout: Int32Array, a: Float32Array, b: Float32Array, out: Float32Array) => void;
-type CompareFunction = (rank: number, layout: Int32Array, a: Float32Array, b: Float32Array, out: Uint8Array) => void;
-type CompareIntsFunction = (rank: number, layout: Int32Array, a: Int32Array, b: Int32Array, out: Uint8Array) => void;
-type LogicalFunction = (rank: number, layout: Int32Array, a: Uint8Array, b: Uint8Array, out: Uint8Array) => void;
+type BinaryFunction = (rank: number, layout: Layout, a: Float32Array, b: Float32Array, out: Float32Array) => void;
+type IntBinaryFunction = (rank: number, layout: Layout, a: Int32Array, b: Int32Array, out: Int32Array) => void;
+type CompareFunction = (rank: number, layout: Layout, a: Float32Array, b: Float32Array, out: Uint8Array) => void;
+type CompareIntsFunction = (rank: number, layout: Layout, a: Int32Array, b: Int32Array, out: Uint8Array) => void;
+type LogicalFunction = (rank: number, layout: Layout, a: Uint8Array, b: Uint8Array, out: Uint8Array) => void;
 
-export type BinaryName = "add" | "subtract" | "multiply" | "divide" | "maximum" | "minimum" | "squaredDifference" | "power" | "prelu";
+export type BinaryName = "add" | "subtract" | "multiply" | "divide" | "maximum" | "minimum" | "squaredDifference" | "power" | "prelu"
+  | "modulo" | "atan2";
+export type IntBinaryName = "addInts" | "subtractInts" | "multiplyInts" | "maximumInts" | "minimumInts" | "squaredDifferenceInts"
+  | "floorDivideInts" | "moduloInts";
 export type CompareName = "equal" | "notEqual" | "greater" | "greaterEqual" | "less" | "lessEqual";
 export type LogicalName = "logicalAnd" | "logicalOr";
 
@@ -14,11 +21,28 @@ type UnaryFunction = (count: number, first: number, second: number, x: Float32Ar
 export type UnaryName = "negate" | "exp" | "log" | "sqrt" | "rsqrt" | "square" | "relu" | "relu6" | "elu" | "leakyRelu"
   | "sigmoid" | "tanh" | "abs" | "step" | "reciprocal" | "clip" | "sin" | "cos" | "erf" | "log1p" | "expm1" | "floor" | "ceil";
 
+type IntUnaryFunction = (count: number, first: number, second: number, x: Int32Array, out: Int32Array) => void;
+export type IntUnaryName = "negateInts" | "absInts" | "squareInts" | "signInts" | "reluInts" | "clipInts";
+
+/** f(count, x, out) without settings */
+type MathFunction = (count: number, x: Float32Array, out: Float32Array) => void;
+export type MathName = "tan" | "asin" | "acos" | "atan" | "sinh" | "cosh" | "asinh" | "acosh" | "atanh" | "softplus" | "selu" | "round" | "sign";
+type ClassFunction = (count: number, x: Float32Array, out: Uint8Array) => void;
+export type ClassName = "isNaN" | "isInf" | "isFinite";
+
 /** f(outer, length, inner, scale, x, out): out [outer, inner] from x [outer, length, inner]. */
 type ReduceFunction = (outer: number, length: number, inner: number, scale: number, x: Float32Array, out: Float32Array) => void;
 export type ReduceName = "sum" | "product" | "largest" | "smallest";
+type IntReduceFunction = (outer: number, length: number, inner: number, x: Int32Array, out: Int32Array) => void;
+export type IntReduceName = "sumInts" | "productInts" | "largestInts" | "smallestInts";
+type BoolReduceFunction = (outer: number, length: number, inner: number, x: Uint8Array, out: Uint8Array) => void;
+export type BoolReduceName = "all" | "any";
 type IndexFunction = (outer: number, length: number, inner: number, x: Float32Array, out: Int32Array) => void;
 export type IndexName = "indexOfLargest" | "indexOfSmallest";
+
+/** f(outer, length, inner, isExclusive, isReversed, x, out): running sums or products along the middle dimension. */
+type RunningFunction<T> = (outer: number, length: number, inner: number, isExclusive: boolean, isReversed: boolean, x: T, out: T) => void;
+export type RunningName = "cumulativeSum" | "cumulativeProduct";
 
 type AnyArray = Float32Array | Int32Array | Uint8Array;
 
@@ -37,40 +61,77 @@ interface MatmulFunctions {
 
 interface LayoutFunctions {
   /** Copies a block; layout [3 · rank] holds its sizes, its strides in `from` and its strides in `to`. */
-  copyBlock(rank: number, layout: Int32Array, fromOffset: number, toOffset: number, from: AnyArray, to: AnyArray): void;
+  copyBlock(rank: number, layout: Layout, fromOffset: number, toOffset: number, from: AnyArray, to: AnyArray): void;
   /** out [batch, outer, count, slice] = x [batch, outer, length, slice] at indices [batch, count]. */
   gather(batch: number, outer: number, length: number, slice: number, count: number,
     indices: Int32Array, x: AnyArray, out: AnyArray): void;
   /** out [length, slice] = sums of updates [count, slice] by index [count]; other indices are dropped. */
   scatterAdd(length: number, slice: number, count: number, indices: Int32Array, updates: Float32Array, out: Float32Array): void;
+  /** The same for int32, whose sums wrap. */
+  scatterAddInts(length: number, slice: number, count: number, indices: Int32Array, updates: Int32Array, out: Int32Array): void;
   /** out [count] = condition is 1 ? yes : no */
-  select(count: number, condition: Uint8Array, yes: Float32Array, no: Float32Array, out: Float32Array): void;
+  select(count: number, condition: Uint8Array, yes: AnyArray, no: AnyArray, out: AnyArray): void;
+}
+
+/** out [count] = x as another dtype: fractions are dropped, integers wrap, all but 0 is true. */
+interface ConvertFunctions {
   bytesToFloats(count: number, x: Uint8Array, out: Float32Array): void;
   intsToFloats(count: number, x: Int32Array, out: Float32Array): void;
+  floatsToInts(count: number, x: Float32Array, out: Int32Array): void;
+  bytesToInts(count: number, x: Uint8Array, out: Int32Array): void;
+  floatsToBytes(count: number, x: Float32Array, out: Uint8Array): void;
+  intsToBytes(count: number, x: Int32Array, out: Uint8Array): void;
+  logicalNot(count: number, x: Uint8Array, out: Uint8Array): void;
+}
+
+/** out [count] = x in another storage: rounded to the nearest, ties to even, or widened exactly. */
+interface StorageFunctions {
+  toBfloat16(count: number, x: Float32Array, out: Uint16Array): void;
+  toFloat16(count: number, x: Float32Array, out: Uint16Array): void;
+  fromBfloat16(count: number, x: Uint16Array, out: Float32Array): void;
+  fromFloat16(count: number, x: Uint16Array, out: Float32Array): void;
+}
+
+/** Windows over a batch of images x [batch, H, W, channels]. window [12]: in, out, filter, stride, dilation, padding of
+ *  the rows, then of the columns. y [batch, outH, outW, outChannels]; filter [fH, fW, channels, outChannels or multiplier]. */
+interface WindowFunctions {
+  convolve(batch: number, channels: number, window: Int32Array, outChannels: number, x: Float32Array, filter: Float32Array, y: Float32Array): void;
+  convolveInputGradient(batch: number, channels: number, window: Int32Array, outChannels: number, dy: Float32Array, filter: Float32Array, dx: Float32Array): void;
+  convolveFilterGradient(batch: number, channels: number, window: Int32Array, outChannels: number, x: Float32Array, dy: Float32Array, dFilter: Float32Array): void;
+  convolveDepthwise(batch: number, channels: number, window: Int32Array, multiplier: number, x: Float32Array, filter: Float32Array, y: Float32Array): void;
+  depthwiseInputGradient(batch: number, channels: number, window: Int32Array, multiplier: number, dy: Float32Array, filter: Float32Array, dx: Float32Array): void;
+  depthwiseFilterGradient(batch: number, channels: number, window: Int32Array, multiplier: number, x: Float32Array, dy: Float32Array, dFilter: Float32Array): void;
+  maxPool(batch: number, channels: number, window: Int32Array, x: Float32Array, y: Float32Array): void;
+  meanPool(batch: number, channels: number, window: Int32Array, x: Float32Array, y: Float32Array): void;
+  maxPoolGradient(batch: number, channels: number, window: Int32Array, x: Float32Array, dy: Float32Array, dx: Float32Array): void;
+  meanPoolGradient(batch: number, channels: number, window: Int32Array, dy: Float32Array, dx: Float32Array): void;
 }
 
 interface RowFunctions {
-  /** out [outer, length, inner] = running sums along the middle dimension. */
-  cumulativeSum(outer: number, length: number, inner: number, isExclusive: boolean, isReversed: boolean,
-    x: Float32Array, out: Float32Array): void;
   softmax(rows: number, columns: number, x: Float32Array, out: Float32Array): void;
   /** values and indices [rows, k], largest first, ties to the lower index. */
   topK(rows: number, columns: number, k: number, x: Float32Array, values: Float32Array, indices: Int32Array): void;
+  topKInts(rows: number, columns: number, k: number, x: Int32Array, values: Int32Array, indices: Int32Array): void;
 }
 
 interface ControlFunctions {
   /** Threads that share work, JavaScript's own included. */
   threads(): number;
   setThreads(threads: number): void;
-  /** "avx512" | "avx2" | "baseline", or "none" when the addon holds nothing this processor can run. */
+  /** "avx512" | "avx2" | "neon" | "baseline", or "none" when the addon holds nothing this processor can run. */
   instructionSet(): string;
+  /** Asks the system for large pages where they fit; returns where in fresh memory a cache line begins, 0 … 63. */
+  prepareMemory(memory: Uint8Array): number;
   /** The class of errors that the addon throws: new errorClass({code, what, why, fix}). */
   setErrorClass(errorClass: unknown): void;
 }
 
 /** Functions of the addon behind TensorFlow.js's own kernels; native/binding has their C++ side. All arrays are
  *  row-major and contiguous; outputs come last and are wholly overwritten. */
-export type TensorFunctions = ControlFunctions & MatmulFunctions & LayoutFunctions & RowFunctions
-  & Record<BinaryName, BinaryFunction> & Record<CompareName, CompareFunction>
-  & Record<`${CompareName}Ints`, CompareIntsFunction> & Record<LogicalName, LogicalFunction>
-  & Record<UnaryName, UnaryFunction> & Record<ReduceName, ReduceFunction> & Record<IndexName, IndexFunction>;
+export type TensorFunctions = ControlFunctions & MatmulFunctions & LayoutFunctions & WindowFunctions & ConvertFunctions & StorageFunctions & RowFunctions
+  & Record<BinaryName, BinaryFunction> & Record<IntBinaryName, IntBinaryFunction> & Record<CompareName, CompareFunction>
+  & Record<`${CompareName}Ints`, CompareIntsFunction> & Record<LogicalName | `${CompareName}Bytes`, LogicalFunction>
+  & Record<UnaryName, UnaryFunction> & Record<IntUnaryName, IntUnaryFunction> & Record<MathName, MathFunction> & Record<ClassName, ClassFunction>
+  & Record<ReduceName, ReduceFunction> & Record<IntReduceName, IntReduceFunction> & Record<BoolReduceName, BoolReduceFunction>
+  & Record<IndexName, IndexFunction> & Record<`${IndexName}Ints`, IntReduceFunction>
+  & Record<RunningName, RunningFunction<Float32Array>> & Record<`${RunningName}Ints`, RunningFunction<Int32Array>>;

@@ -3,7 +3,7 @@
 // imports of packages, because it runs before anything is installed. Does only what is missing or out of date.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -57,11 +57,14 @@ if (modifiedMs(gradients) < Math.max(modifiedMs(corePackage), modifiedMs(fileURL
   console.log("  tfjs gradients: bundled");
 } else say("  tfjs gradients: current");
 
-const { buildAddon } = await import(pathToFileURL(join(root, "toolkit", "native", "build.mjs")).href);
-const addon = await buildAddon({ quiet: isQuiet });
-if (addon.status === "failed") console.error(`  native backend: the build failed, the slower tfjs cpu backend is used instead.\n${addon.detail}`);
-else if (addon.status === "no-compiler") console.error(`  native backend: ${addon.detail}`);
-else if (addon.status === "built" || !isQuiet) console.log(`  native backend: ${addon.status}`);
+const { buildAddon, prebuiltFolder } = await import(pathToFileURL(join(root, "toolkit", "native", "build.mjs")).href);
+const addon = await buildAddon();
+const isUsable = addon.status === "built" || addon.status === "current";
+const older = [addon.path, join(prebuiltFolder(), "moe_lab.node")].find(existsSync);
+const problem = addon.status === "failed" ? `the build failed.\n${addon.detail}` : addon.detail;
+if (isUsable) { if (addon.status === "built" || !isQuiet) console.log(`  native backend: ${addon.status}`); }
+else if (older !== undefined) console.log(`  native backend: ${relative(root, older)} is used as it is, because ${problem}`);
+else console.error(`  native backend: ${problem}\n  Until then the tfjs cpu backend computes everything, and training is some hundred times slower.`);
 
 const newestSource = () => {
   const listed = spawnSync("find", ["kernel", "toolkit", "serve", "datasets", "tsconfig.json", "tsconfig.build.json", "-newer", "build/dist.tsbuildinfo", "-name", "*.ts*"], { cwd: root, encoding: "utf8" });

@@ -1,12 +1,12 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { ShapeError } from "../errors.ts";
-import { balanceLoss, zLoss } from "../moe/balance.ts";
 import { MoeLayer } from "../moe/layer.ts";
 import type { Routing } from "../moe/router.ts";
 import { SelfAttention, type KeyValueCache } from "../nn/attention.ts";
 import { initialStandardDeviation, WeightScope } from "../nn/module.ts";
 import { embedding } from "../ops/embedding.ts";
 import { rmsNorm } from "../ops/rmsNorm.ts";
+import { balanceLoss, zLoss } from "../ops/routerLosses.ts";
 import { RandomSource } from "../random.ts";
 import { checkTransformerConfig, type TransformerConfig } from "./config.ts";
 

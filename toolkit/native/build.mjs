@@ -1,7 +1,8 @@
-// Builds build/native/moe_lab.node with a plain C++ compiler.
-//   node toolkit/native/build.mjs [--isa best|all|baseline,avx2,avx512] [--output FOLDER] [--sanitize] [--quiet|--json] [--optional]
+// Builds the native addon with a plain C++ compiler: build/native/moe_lab.node for this machine, or, for publishing,
+// prebuilt/<platform>-<arch>/moe_lab.node with all instruction sets of the compiler's target.
+//   node toolkit/native/build.mjs [--prebuilt] [--isa best|all|NAME,…] [--output FOLDER] [--sanitize] [--quiet|--json] [--optional]
 // Exit status 0 when the addon is there or no compiler is; 1 when the build failed (0 with --optional, for installs).
-// $CXX names the compiler; MOE_LAB_NO_COMPILER=1 hides all of them (for tests).
+// $CXX names the compiler, which may be one for another machine; MOE_LAB_NO_COMPILER=1 hides all of them (for tests).
 import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -11,47 +12,15 @@ import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { chooseIsas, commonFlags, findCompiler, findNm, inspectCompiler, isaFlags, linkFlags, sanitizerFlags } from "./compiler.mjs";
+
+export { findCompiler };
 
 const sourceFolder = dirname(fileURLToPath(import.meta.url));
-const defaultOutput = join(resolve(sourceFolder, "../.."), "build", "native");
+const packageFolder = resolve(sourceFolder, "../..");
+const defaultOutput = join(packageFolder, "build", "native");
 const objectFolder = join(defaultOutput, "objects");
 const lockPath = join(defaultOutput, "build.lock");
-
-// -fno-math-errno and -fno-trapping-math keep NaN, infinity and rounding as they are; -ffast-math would not.
-const commonFlags = ["-std=c++20", "-O3", "-fPIC", "-pthread", "-fvisibility=hidden", "-ffp-contract=fast",
-  "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wextra", "-Wno-psabi"];
-// Tests of memory errors and undefined behaviour: .ci/run loads this build through MOE_LAB_ADDON.
-const sanitizerFlags = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer", "-g1", "-O1"];
-const isaFlags = {
-  baseline: [],
-  avx2: ["-mavx2", "-mfma", "-mbmi", "-mbmi2"],
-  avx512: ["-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx2", "-mfma", "-mbmi", "-mbmi2",
-    "-mprefer-vector-width=512"],
-};
-
-/** The C++ compiler's command, or undefined. */
-export function findCompiler() {
-  if (process.env.MOE_LAB_NO_COMPILER === "1") return undefined;
-  const candidates = process.env.CXX ? [process.env.CXX] : ["g++", "clang++", "c++"];
-  return candidates.find((command) => spawnSync(command, ["--version"]).status === 0);
-}
-
-/** What `--isa` stands for on this machine. */
-function chooseIsas(request, compiler) {
-  const isX64 = process.arch === "x64";
-  if (request === "all") return isX64 ? ["baseline", "avx2", "avx512"] : ["baseline"];
-  if (request !== "best") {
-    const isas = request.split(",");
-    const unknown = isas.find((isa) => !(isa in isaFlags));
-    if (unknown !== undefined) throw new Error(`--isa ${unknown}: known are best, all, ${Object.keys(isaFlags).join(", ")}`);
-    return isas;
-  }
-  if (!isX64) return ["baseline"];
-  const { stdout } = spawnSync(compiler, ["-march=native", "-dM", "-E", "-x", "c++", "/dev/null"], { encoding: "utf8" });
-  const has = (name) => stdout?.includes(`#define __${name}__ `) ?? false;
-  if (["AVX512F", "AVX512BW", "AVX512VL", "AVX512DQ", "FMA"].every(has)) return ["avx512"];
-  return has("AVX2") && has("FMA") ? ["avx2"] : ["baseline"];
-}
 
 const hashOf = (...parts) => createHash("sha256").update(parts.join("\0")).digest("hex").slice(0, 16);
 
@@ -70,7 +39,6 @@ function planObjects(compiler, isas, sanitize) {
   const nodeHeaders = createRequire(import.meta.url)("node-api-headers").include_dir;
   const own = join(sourceFolder, "include");
   const built = isas.map((isa) => `-DMOE_BUILT_${isa.toUpperCase()}`);
-  const version = spawnSync(compiler, ["--version"], { encoding: "utf8" }).stdout;
   const groups = [
     { folder: "runtime", label: `runtime-${isas.join("+")}`, flags: built },
     { folder: "binding", label: `binding-${isas.join("+")}`, flags: [...built, "-DNAPI_VERSION=8"] },
@@ -82,7 +50,7 @@ function planObjects(compiler, isas, sanitize) {
       const source = join(sourceFolder, folder, file);
       const all = [...commonFlags, ...flags, ...(sanitize ? sanitizerFlags : [])];
       const name = `${label}-${basename(file, ".cpp")}${sanitize ? "-sanitized" : ""}`;
-      const hash = hashOf(version, all.join(" "), textWithHeaders(source, [own]));
+      const hash = hashOf(compiler.command, compiler.version, all.join(" "), textWithHeaders(source, [own]));
       return { name, source, isHost: folder === "host", object: join(objectFolder, `${name}.${hash}.o`),
         flags: [...all, "-I", own, "-isystem", nodeHeaders] };
     });
@@ -108,8 +76,8 @@ async function compileObjects(compiler, objects) {
   const worker = async () => {
     for (let next = waiting.shift(); next !== undefined && complaint === ""; next = waiting.shift()) {
       const unfinished = `${next.object}.${process.pid}.tmp`;
-      const { status, output } = await run(compiler, [...next.flags, "-c", next.source, "-o", unfinished]);
-      if (status !== 0) complaint = output || `${compiler} failed on ${next.source}`;
+      const { status, output } = await run(compiler.program, [...compiler.options, ...next.flags, "-c", next.source, "-o", unfinished]);
+      if (status !== 0) complaint = couldNotCompile(compiler, next.source, output);
       else renameSync(unfinished, next.object);
     }
   };
@@ -117,21 +85,25 @@ async function compileObjects(compiler, objects) {
   return complaint;
 }
 
+function couldNotCompile(compiler, source, output) {
+  const [name] = compiler.version.split("\n");
+  return [`${name} could not compile ${basename(source)}; it needs at least g++ 11 or clang++ 14`,
+    ...output.split("\n").slice(0, 20)].join("\n");
+}
+
 async function linkAddon(compiler, objects, addonPath, sanitize) {
   const unfinished = `${addonPath}.${process.pid}.tmp`;
-  const platform = process.platform === "darwin"
-    ? ["-bundle", "-undefined", "dynamic_lookup"]
-    : ["-shared", ...(sanitize ? sanitizerFlags : ["-s", "-static-libstdc++", "-static-libgcc"]), "-ldl"];
-  const { status, output } = await run(compiler, ["-pthread", ...objects.map(({ object }) => object), ...platform, "-o", unfinished]);
+  const { status, output } = await run(compiler.program, [...compiler.options, "-pthread", ...objects.map(({ object }) => object),
+    ...linkFlags(compiler, sanitize), "-o", unfinished]);
   if (status !== 0) return output || "the linker failed";
   renameSync(unfinished, addonPath);
   return "";
 }
 
 /** Names that objects of two instruction sets define in common: the linker would keep one of them for both. */
-function sharedSymbols(objects, isas) {
+function sharedSymbols(compiler, objects, isas) {
   const ofIsa = objects.filter(({ isHost }) => isHost).map(({ object }) => object);
-  const { stdout } = spawnSync("nm", ["-C", "--defined-only", ...ofIsa], { encoding: "utf8" });
+  const { stdout } = spawnSync(findNm(compiler), ["-C", "--defined-only", ...ofIsa], { encoding: "utf8" });
   const weak = (stdout ?? "").split("\n").map((line) => /^[0-9a-f]* [WVu] (.+)$/.exec(line)?.[1]).filter(Boolean);
   return [...new Set(weak.filter((symbol) => !isas.some((isa) => symbol.includes(`moe::${isa}::`))))];
 }
@@ -176,14 +148,14 @@ function removeOldObjects(objects) {
 async function buildLocked(compiler, isas, addonPath, sanitize) {
   const recordPath = addonPath.replace(/\.node$/, ".json");
   const objects = planObjects(compiler, isas, sanitize);
-  const key = hashOf(...objects.map(({ object }) => object));
+  const key = hashOf(...linkFlags(compiler, sanitize), ...objects.map(({ object }) => object));
   const record = readRecord(recordPath);
   if (record.key === key && record.failure) return { status: "failed", path: addonPath, detail: record.failure };
   if (record.key === key && existsSync(addonPath)) return { status: "current", path: addonPath, detail: isas.join(", ") };
   const started = Date.now();
   let failure = await compileObjects(compiler, objects);
   if (failure === "" && isas.length > 1 && !sanitize) {
-    const shared = sharedSymbols(objects, isas);
+    const shared = sharedSymbols(compiler, objects, isas);
     if (shared.length > 0) failure = `host/ must not share code between instruction sets, but these are: ${shared.join("; ")}`;
   }
   if (failure === "") failure = await linkAddon(compiler, objects, addonPath, sanitize);
@@ -193,20 +165,31 @@ async function buildLocked(compiler, isas, addonPath, sanitize) {
   return { status: "built", path: addonPath, detail: `${isas.join(", ")} in ${((Date.now() - started) / 1000).toFixed(1)} s` };
 }
 
+const noCompiler = process.platform === "win32"
+  ? "the native addon can't be built on Windows. Use the Windows Subsystem for Linux"
+  : "no C++ compiler was found to build the native addon. Install g++ or clang++ (Debian, Ubuntu: apt-get install g++; "
+    + "Fedora: dnf install gcc-c++; macOS: xcode-select --install), or set CXX, and run node toolkit/native/build.mjs";
+
+/** Where published packages hold the addon of one target; backend/binding.ts looks there. */
+export const prebuiltFolder = (platform = process.platform, arch = process.arch) => join(packageFolder, "prebuilt", `${platform}-${arch}`);
+
 /** Builds the addon unless it is there and current. A failure is remembered until a source changes. Prints nothing.
- *  @param isa "best" (for this machine), "all" (for publishing) or a list such as "avx2,avx512"
+ *  @param prebuilt for publishing: output is by default prebuiltFolder() of the compiler's target, isa is "all"
+ *  @param isa "best" (for this machine), "all" or a list such as "avx2,avx512"
  *  @param output folder for moe_lab.node
  *  @param sanitize with AddressSanitizer and UndefinedBehaviorSanitizer; the process needs libasan preloaded
  *  @returns status "built" | "current" | "no-compiler" | "failed"; path of the addon; detail for people */
-export async function buildAddon({ isa = "best", output = defaultOutput, sanitize = false } = {}) {
-  const compiler = findCompiler();
-  const path = join(output, "moe_lab.node");
-  if (compiler === undefined || process.platform === "win32") {
-    return { status: "no-compiler", path,
-      detail: "no C++ compiler was found to build the native addon. Install g++ or clang++ (or set CXX) and run node toolkit/native/build.mjs" };
+export async function buildAddon({ prebuilt = false, isa = prebuilt ? "all" : "best", output, sanitize = false } = {}) {
+  const command = process.platform === "win32" ? undefined : findCompiler();
+  if (command === undefined) return { status: "no-compiler", path: join(output ?? defaultOutput, "moe_lab.node"), detail: noCompiler };
+  const compiler = inspectCompiler(command);
+  const folder = output ?? (prebuilt ? prebuiltFolder(compiler.platform, compiler.arch) : defaultOutput);
+  const path = join(folder, "moe_lab.node");
+  if (folder === defaultOutput && !compiler.isForThisMachine) {
+    return { status: "failed", path, detail: `${command} compiles for ${compiler.platform}-${compiler.arch}, not for this machine: use --prebuilt or --output, or unset CXX` };
   }
   mkdirSync(objectFolder, { recursive: true });
-  mkdirSync(output, { recursive: true });
+  mkdirSync(folder, { recursive: true });
   await lock();
   try {
     return await buildLocked(compiler, chooseIsas(isa, compiler), path, sanitize);
@@ -217,8 +200,8 @@ export async function buildAddon({ isa = "best", output = defaultOutput, sanitiz
 
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({ options: {
-    isa: { type: "string", default: "best" }, output: { type: "string", default: defaultOutput },
-    sanitize: { type: "boolean", default: false }, quiet: { type: "boolean", default: false }, json: { type: "boolean", default: false }, optional: { type: "boolean", default: false } } });
+    prebuilt: { type: "boolean" }, isa: { type: "string" }, output: { type: "string" }, sanitize: { type: "boolean" },
+    quiet: { type: "boolean" }, json: { type: "boolean" }, optional: { type: "boolean" } } });
   const result = await buildAddon(values);
   if (values.json) console.log(JSON.stringify(result));
   else if (!values.quiet) console.log(`native addon: ${result.status} (${result.detail})`);

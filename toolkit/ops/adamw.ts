@@ -30,15 +30,14 @@ export interface AdamwSettings {
 /** L2 norm over all values of all tensors, accumulated in double.
  *  @param tensors any shapes, float32 */
 export function globalNorm(tensors: readonly tf.Tensor[]): number {
-  return Math.sqrt(tensors.reduce((sum, tensor) => sum + sumOfSquares(tensor), 0));
+  if (!hasNativeKernel("SumOfSquares")) return Math.sqrt(tensors.reduce((sum, tensor) => sum + composedSumOfSquares(tensor), 0));
+  const attrs: SumOfSquaresAttrs = { tensors, sum: 0 };
+  runKernel("SumOfSquares", {}, attrs);
+  return Math.sqrt(attrs.sum);
 }
 
-/** Σ x² in double. */
-function sumOfSquares(x: tf.Tensor): number {
-  if (!hasNativeKernel("SumOfSquares")) return x.dataSync<"float32">().reduce((sum, value) => sum + value * value, 0);
-  const attrs: SumOfSquaresAttrs = { sum: 0 };
-  runKernel("SumOfSquares", { x }, attrs);
-  return attrs.sum;
+function composedSumOfSquares(x: tf.Tensor): number {
+  return x.dataSync<"float32">().reduce((sum, value) => sum + value * value, 0);
 }
 
 /** What adamwStep needs so that the gradients' global norm is at most maxNorm. Copies no gradient.
@@ -59,19 +58,17 @@ export function adamwStep(parameters: readonly AdamwParameter[], settings: Adamw
       code: "E_ADAMW_STEP", what: `adamwStep got step ${settings.step}`, why: "bias correction divides by 1 − beta^step", fix: "count updates from 1",
     });
   }
-  for (const parameter of parameters) {
-    const { value, gradient, firstMoment, secondMoment } = parameter;
-    for (const [name, tensor] of Object.entries({ gradient, firstMoment, secondMoment })) {
-      checkShapes("adamwStep", { value: [value, sameShapeLetters(value)], [name]: [tensor, sameShapeLetters(value)] });
-    }
-    if (hasNativeKernel("AdamwUpdate")) nativeUpdate(parameter, settings);
-    else composedUpdate(parameter, settings);
+  for (const { value, gradient, firstMoment, secondMoment } of parameters) {
+    const letters = sameShapeLetters(value.rank);
+    checkShapes("adamwStep", { value: [value, letters], gradient: [gradient, letters], firstMoment: [firstMoment, letters], secondMoment: [secondMoment, letters] });
   }
+  if (hasNativeKernel("AdamwUpdate")) nativeUpdate(parameters, settings);
+  else for (const parameter of parameters) composedUpdate(parameter, settings);
 }
 
 /** A letter for each dimension: checkShapes then asks for equal shapes. */
-function sameShapeLetters(value: tf.Tensor): string {
-  return value.shape.map((_, axis) => `d${axis}`).join(" ");
+function sameShapeLetters(rank: number): string {
+  return Array.from({ length: rank }, (_, axis) => `d${axis}`).join(" ");
 }
 
 /** The update of one parameter out of tfjs ops. */
@@ -90,37 +87,46 @@ function composedUpdate({ value, gradient, firstMoment, secondMoment, weightDeca
 }
 
 interface SumOfSquaresAttrs {
+  readonly tensors: readonly tf.Tensor[];
   /** Filled by the kernel, which has no output: a tensor would round it to float32. */
   sum: number;
 }
 
-registerNativeKernel<SumOfSquaresAttrs>("SumOfSquares", ({ inputs: { x }, attrs, backend, native }) => {
-  const values = backend.floats(x);
-  attrs.sum = native.sumOfSquares(values.length, values);
+registerNativeKernel<SumOfSquaresAttrs>("SumOfSquares", ({ attrs, backend, native }) => {
+  attrs.sum = native.sumOfSquares(attrs.tensors.map((tensor) => backend.floats(tensor)));
   return [];
 });
 
 interface AdamwUpdateAttrs extends AdamwSettings {
-  readonly weightDecay: number;
+  readonly parameters: readonly AdamwParameter[];
+  /** Filled by the kernel: the variables that are to hold its outputs, in their order. */
+  readonly replaced: tf.Variable[];
 }
 
-/** The kernel changes the values in place where nobody else can see them; else it gives new ones, which assign puts in. */
-function nativeUpdate({ value, gradient, firstMoment, secondMoment, weightDecay }: AdamwParameter, settings: AdamwSettings): void {
-  const attrs: AdamwUpdateAttrs = { ...settings, weightDecay };
+/** One call for all parameters. Values that somebody else can see stay as they are: their variable gets new ones. */
+function nativeUpdate(parameters: readonly AdamwParameter[], settings: AdamwSettings): void {
+  const attrs: AdamwUpdateAttrs = { ...settings, parameters, replaced: [] };
   tf.tidy(() => {
-    const replaced = runKernel<tf.Tensor[]>("AdamwUpdate", { value, gradient, firstMoment, secondMoment }, attrs);
-    if (replaced.length === 0) return;
-    [value, firstMoment, secondMoment].forEach((variable, i) => { variable.assign(replaced[i]); });
+    const outputs = runKernel<tf.Tensor[]>("AdamwUpdate", {}, attrs);
+    attrs.replaced.forEach((variable, i) => { variable.assign(outputs[i]); });
   });
 }
 
-registerNativeKernel<AdamwUpdateAttrs>("AdamwUpdate", ({ inputs, attrs, backend, native }) => {
-  const { learningRate, beta1, beta2, epsilon, step, gradientScale, weightDecay } = attrs;
-  const changing = [inputs.value, inputs.firstMoment, inputs.secondMoment];
-  const before = changing.map((info) => backend.floats(info));
-  const isInPlace = changing.every((info) => backend.isExclusive(info));
-  const after = isInPlace ? before : before.map((values) => backend.allocate("float32", values.length));
-  native.adamwUpdate(gradientScale, beta1, beta2, 1 / (1 - beta1 ** step), 1 / (1 - beta2 ** step), epsilon, learningRate, learningRate * weightDecay,
-    before[0].length, backend.floats(inputs.gradient), before[0], before[1], before[2], after[0], after[1], after[2]);
-  return isInPlace ? [] : changing.map(({ shape }, i) => backend.output(shape, "float32", after[i]));
+registerNativeKernel<AdamwUpdateAttrs>("AdamwUpdate", ({ attrs, backend, native }) => {
+  const { parameters, replaced, learningRate, beta1, beta2, epsilon, step, gradientScale } = attrs;
+  const copies: Float32Array[] = [];
+  const changing = (variable: tf.Variable): Float32Array => {
+    const values = backend.floats(variable);
+    if (backend.isExclusive(variable)) return values;
+    const copy = backend.allocate("float32", values.length);
+    copy.set(values);
+    copies.push(copy);
+    replaced.push(variable);
+    return copy;
+  };
+  native.adamwUpdate(gradientScale, beta1, beta2, 1 / (1 - beta1 ** step), 1 / (1 - beta2 ** step), epsilon, learningRate,
+    parameters.map(({ gradient }) => backend.floats(gradient)), parameters.map(({ value }) => changing(value)),
+    parameters.map(({ firstMoment }) => changing(firstMoment)), parameters.map(({ secondMoment }) => changing(secondMoment)),
+    Float32Array.from(parameters, ({ weightDecay }) => learningRate * weightDecay));
+  return replaced.map(({ shape }, i) => backend.output(shape, "float32", copies[i]));
 });

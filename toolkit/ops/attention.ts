@@ -79,7 +79,7 @@ registerNativeKernel<AttentionAttrs>("Attention", ({ inputs: { query, key, value
   const logSumExp = backend.allocate("float32", B * Q * Tq);
   native.attentionForward(...sizes, backend.floats(query), backend.floats(key), backend.floats(value), y, logSumExp);
   attrs.logSumExp.keep(backend, logSumExp);
-  return backend.output(query.shape, "float32", y);
+  return backend.activation(query.shape, "float32", y);
 });
 
 registerNativeKernel<AttentionAttrs>("AttentionGradient", ({ inputs: { query, key, value, y, dy }, attrs, backend, native }) => {

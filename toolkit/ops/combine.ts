@@ -50,7 +50,7 @@ registerNativeKernel("Combine", ({ inputs: { rows, weights, tokenSlot }, backend
   const C = rows.shape[1];
   const y = backend.allocate("float32", N * C);
   native.combineRows(N, K, C, backend.floats(rows), backend.floats(weights), backend.ints(tokenSlot), y);
-  return backend.output([N, C], "float32", y);
+  return backend.activation([N, C], "float32", y);
 });
 
 registerNativeKernel("CombineGradient", ({ inputs: { rows, weights, tokenSlot, dy }, backend, native }) => {

@@ -69,7 +69,7 @@ registerNativeKernel("Dispatch", ({ inputs: { x, slotToken }, backend, native })
   const [S] = slotToken.shape;
   const rows = backend.allocate("float32", S * C);
   native.gatherRows(N, S, C, backend.floats(x), backend.ints(slotToken), rows);
-  return backend.output([S, C], "float32", rows);
+  return backend.activation([S, C], "float32", rows);
 });
 
 registerNativeKernel("DispatchGradient", ({ inputs: { dy, tokenSlot }, backend, native }) => {

@@ -42,7 +42,7 @@ registerNativeKernel<EmbeddingAttrs>("Embedding", ({ inputs: { table, ids }, bac
   checkRange("embedding", "ids", backend.ints(ids), V);
   const y = backend.allocate("float32", N * C);
   native.gatherRows(V, N, C, backend.floats(table), backend.ints(ids), y);
-  return backend.output([N, C], "float32", y);
+  return backend.activation([N, C], "float32", y);
 });
 
 registerNativeKernel<EmbeddingAttrs>("EmbeddingGradient", ({ inputs: { ids, dy }, attrs: { V }, backend, native }) => {

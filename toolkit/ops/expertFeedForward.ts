@@ -65,8 +65,8 @@ registerNativeKernel<ExpertFeedForwardAttrs>("ExpertFeedForward", ({ inputs, att
   const activations = backend.allocate("float32", N * K * 2 * H);
   const y = backend.allocate("float32", N * C);
   native.expertFeedForward(...sizes, ...arraysOf(backend, inputs), activations, y);
-  attrs.activations.keep(backend, activations);
-  return backend.output([N, C], "float32", y);
+  attrs.activations.keepActivation(backend, activations);
+  return backend.activation([N, C], "float32", y);
 });
 
 registerNativeKernel<ExpertFeedForwardAttrs>("ExpertFeedForwardGradient", ({ inputs, attrs, backend, native }) => {

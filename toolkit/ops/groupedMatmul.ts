@@ -64,7 +64,7 @@ registerNativeKernel("GroupedMatmul", ({ inputs: { rows, weights, offsets }, bac
   const bounds = checkOffsets("groupedMatmul", backend.ints(offsets), S);
   const y = backend.allocate("float32", S * O);
   native.matmulGroups(E, S, I, O, false, bounds, backend.floats(rows), backend.floats(weights), y);
-  return backend.output([S, O], "float32", y);
+  return backend.activation([S, O], "float32", y);
 });
 
 registerNativeKernel("GroupedMatmulGradient", ({ inputs: { rows, weights, offsets, dy }, backend, native }) => {

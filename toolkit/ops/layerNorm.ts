@@ -44,7 +44,7 @@ registerNativeKernel<LayerNormAttrs>("LayerNorm", ({ inputs: { x, gain, bias }, 
   native.layerNormForward(rows, C, attrs.epsilon, backend.floats(x), backend.floats(gain), backend.floats(bias), y, mean, scale);
   attrs.mean.keep(backend, mean);
   attrs.scale.keep(backend, scale);
-  return backend.output(x.shape, "float32", y);
+  return backend.activation(x.shape, "float32", y);
 });
 
 registerNativeKernel<LayerNormAttrs>("LayerNormGradient", ({ inputs: { x, gain, dy }, attrs, backend, native }) => {

@@ -11,7 +11,9 @@ import { layerNorm } from "./layerNorm.ts";
 import { choices, exactly, floats, integers, sizeOf, type ErrorBound, type OpDescription, type OpSample, type SampleInput } from "./opSample.ts";
 import { rmsNorm } from "./rmsNorm.ts";
 import { rotary } from "./rotary.ts";
+import { balanceLoss, zLoss } from "./routerLosses.ts";
 import { routeTopK } from "./routeTopK.ts";
+import { toStorage } from "./toStorage.ts";
 
 type Inputs = Readonly<Record<string, SampleInput>>;
 
@@ -52,6 +54,8 @@ const adamwInputs = (shape: number[]): Inputs => {
   };
 };
 const adamwSettings = { learningRate: 1e-2, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, step: 3, gradientScale: 0.5, weightDecay: 0.1 };
+
+const halfMask: SampleInput = { shape: [4], dtype: "float32", values: Float32Array.of(1, 0, 1, 1) };
 
 const numberOf = (setting: number | boolean | undefined): number => Number(setting ?? 0);
 
@@ -217,6 +221,30 @@ export const opTable: readonly OpDescription[] = [
     flops: ({ inputs }) => 4 * sizeOf(inputs.logits.shape),
   },
   {
+    name: "balanceLoss",
+    samples: [
+      sample("every token", { ids: choices(6, 2, [0, 1, 2], 71), probabilities: floats([6, 3], 72) }),
+      sample("masked tokens", { ids: choices(4, 1, [0, 2], 73), probabilities: floats([4, 3], 74), tokenMask: halfMask }),
+    ],
+    largeSample: sample("2000 tokens", { ids: choices(2000, 2, everyExpert(19), 75), probabilities: floats([2000, 19], 76) }),
+    run: ({ ids, probabilities, tokenMask }) => [balanceLoss(ids, probabilities, tokenMask)],
+    differentiable: ["probabilities"], differentiableOutputs: [0],
+    errorBound: sums(512, "sums over the tokens of a part; the parts are added in double by the native kernel"),
+    flops: ({ inputs }) => 2 * sizeOf(inputs.probabilities.shape),
+  },
+  {
+    name: "zLoss",
+    samples: [
+      sample("every token", { logits: floats([5, 7], 77, 4) }),
+      sample("masked tokens, one expert", { logits: floats([4, 1], 78, 4), tokenMask: halfMask }),
+    ],
+    largeSample: sample("2000 tokens", { logits: floats([2000, 19], 79, 4) }),
+    run: ({ logits, tokenMask }) => [zLoss(logits, tokenMask)],
+    differentiable: ["logits"], differentiableOutputs: [0],
+    errorBound: sums(512, "a log-sum-exp over E; the mean is accumulated in double by the native kernel"),
+    flops: ({ inputs }) => 4 * sizeOf(inputs.logits.shape),
+  },
+  {
     name: "embedding",
     samples: [
       sample("equal ids", { table: floats([5, 6], 58), ids: exactly([4], [3, 0, 3, 3]) }),
@@ -244,6 +272,18 @@ export const opTable: readonly OpDescription[] = [
     differentiable: [], differentiableOutputs: [],
     errorBound: sums(8, "elementwise; a division by a square root"),
     flops: ({ inputs }) => 14 * sizeOf(inputs.value.shape),
+  },
+  {
+    name: "toStorage",
+    samples: [
+      sample("bfloat16", { x: floats([3, 5], 68, 3) }, { isFloat16: false }),
+      sample("float16", { x: floats([1], 69, 3) }, { isFloat16: true }),
+    ],
+    largeSample: sample("70000 values", { x: floats([70, 1000], 70, 3) }, { isFloat16: false }),
+    run: ({ x }, { isFloat16 }) => [toStorage(x, isFloat16 === true ? "float16" : "bfloat16")],
+    differentiable: ["x"], differentiableOutputs: [0],
+    errorBound: { ...exact, forward: { absolute: 0, relative: 2 ** -8 }, reason: "bfloat16 has 8 significant bits; the gradient goes through unchanged" },
+    flops: () => 0,
   },
   {
     name: "globalNorm",

@@ -37,7 +37,7 @@ registerNativeKernel<RmsNormAttrs>("RmsNorm", ({ inputs: { x, gain }, attrs, bac
   const scale = backend.allocate("float32", rows);
   native.rmsNormForward(rows, C, attrs.epsilon, backend.floats(x), backend.floats(gain), y, scale);
   attrs.scale.keep(backend, scale);
-  return backend.output(x.shape, "float32", y);
+  return backend.activation(x.shape, "float32", y);
 });
 
 registerNativeKernel<RmsNormAttrs>("RmsNormGradient", ({ inputs: { x, gain, dy }, attrs, backend, native }) => {

@@ -84,7 +84,7 @@ registerNativeKernel<RotaryAttrs>("Rotary", ({ inputs: { x }, attrs, backend, na
   const { cos, sin } = anglesOf(T, D, attrs.base, attrs.startPosition);
   const y = backend.allocate("float32", B * T * heads * D);
   native.rotary(B, T, heads, D, attrs.isInverse, backend.floats(x), cos, sin, y);
-  return backend.output(x.shape, "float32", y);
+  return backend.activation(x.shape, "float32", y);
 });
 
 tf.registerGradient({

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { NativeBackend } from "../backend/storage.ts";
+import type { KeptValues, NativeBackend } from "../backend/storage.ts";
 
 /** Runs one of our kernels on the current backend, recorded on tfjs's tape. tfjs types attributes as plain values; ours
  *  also hold what the backward pass needs, which it hands on untouched. */
@@ -12,18 +12,27 @@ export function runKernel<Output extends tf.Tensor | tf.Tensor[]>(name: string, 
  *  backward pass has to compute the values again. */
 export class Kept {
   private readonly isWanted = tf.engine().isTapeOn();
-  private values: Float32Array | undefined;
+  private kept: { readonly backend: NativeBackend; readonly values: KeptValues } | undefined;
 
-  /** Called once by the forward kernel, with values from backend.allocate. */
+  /** Called once by the forward kernel, with float32 values from backend.allocate. */
   keep(backend: NativeBackend, values: Float32Array): void {
-    if (this.isWanted) this.values = values;
-    else backend.release(values);
+    this.hold(backend, values, false);
+  }
+
+  /** As keep, for what may be rounded: in a scope of withActivationStorage the values are kept in its storage. */
+  keepActivation(backend: NativeBackend, values: Float32Array): void {
+    this.hold(backend, values, true);
   }
 
   /** The values, once; the caller releases them. */
   take(): Float32Array | undefined {
-    const { values } = this;
-    this.values = undefined;
-    return values;
+    const { kept } = this;
+    this.kept = undefined;
+    return kept?.backend.takeBack(kept.values);
+  }
+
+  private hold(backend: NativeBackend, values: Float32Array, isActivation: boolean): void {
+    if (this.isWanted) this.kept = { backend, values: backend.keep(values, isActivation) };
+    else backend.release(values);
   }
 }

@@ -11,44 +11,75 @@ export type ShapedInput = readonly [tensor: tf.Tensor, letters: string, dtype?: 
  *  @throws ShapeError E_SHAPE_DTYPE, E_SHAPE_RANK, E_SHAPE_SIZE */
 export function checkShapes(op: string, inputs: Readonly<Record<string, ShapedInput>>): Record<string, number> {
   const sizes: Record<string, number> = {};
-  for (const [name, [tensor, letters, dtype = "float32"]] of Object.entries(inputs)) {
-    const words = letters === "" ? [] : letters.split(" ");
-    const wanted = `[${words.join(", ")}] ${dtype}`;
-    const got = `[${tensor.shape.join(", ")}] ${tensor.dtype}`;
+  for (const name in inputs) {
+    const [tensor, letters, dtype = "float32"] = inputs[name];
+    const { words, isTail } = specOf(letters);
     const refuse = (code: string, why: string): never => {
-      throw new ShapeError({ code, what: `${op} got ${name} ${got}`, why, fix: `pass ${name} as ${wanted}` });
+      const wanted = `[${letters.split(" ").join(", ")}] ${dtype}`;
+      throw new ShapeError({ code, what: `${op} got ${name} [${tensor.shape.join(", ")}] ${tensor.dtype}`, why, fix: `pass ${name} as ${wanted}` });
     };
     if (tensor.dtype !== dtype) refuse("E_SHAPE_DTYPE", `${name} has to be ${dtype}`);
-    let shape = tensor.shape;
-    if (words[0] === "...") {
-      words.shift();
-      shape = words.length > shape.length ? shape : shape.slice(shape.length - words.length);
-    }
-    if (shape.length !== words.length) refuse("E_SHAPE_RANK", `${name} has the wrong number of dimensions for ${wanted}`);
+    const skipped = isTail ? Math.max(0, tensor.shape.length - words.length) : 0;
+    if (tensor.shape.length - skipped !== words.length) refuse("E_SHAPE_RANK", `${name} has the wrong number of dimensions for [${letters.split(" ").join(", ")}]`);
     words.forEach((word, axis) => {
-      const size = expectedSize(word, sizes) ?? bind(word, shape[axis], sizes);
-      if (size !== shape[axis]) refuse("E_SHAPE_SIZE", `dimension ${word} is ${shape[axis]}, but the inputs before it make it ${size}`);
+      const given = tensor.shape[skipped + axis];
+      const size = expectedSize(word, sizes) ?? bind(word, given, sizes);
+      if (size !== given) refuse("E_SHAPE_SIZE", `dimension ${word.text} is ${given}, but the inputs before it make it ${size}`);
     });
   }
   return sizes;
 }
 
+/** One dimension: a term, or two with an operator between them. */
+interface Word {
+  readonly text: string;
+  readonly left: string | number;
+  readonly operator?: string;
+  readonly right?: string | number;
+}
+
+interface Spec {
+  readonly words: readonly Word[];
+  /** true after "...": the words stand for the last dimensions */
+  readonly isTail: boolean;
+}
+
+/** Ops check the same few shapes at every call: each is taken apart once. */
+const specs = new Map<string, Spec>();
+
+function specOf(letters: string): Spec {
+  const known = specs.get(letters);
+  if (known) return known;
+  const texts = letters === "" ? [] : letters.split(" ");
+  const isTail = texts[0] === "...";
+  const spec = { isTail, words: (isTail ? texts.slice(1) : texts).map(wordOf) };
+  specs.set(letters, spec);
+  return spec;
+}
+
+function wordOf(text: string): Word {
+  const [, left, operator, right] = /^(\w+)(?:([*+])(\w+))?$/.exec(text) ?? [];
+  const term = (name: string): string | number => (/^\d+$/.test(name) ? Number(name) : name);
+  return operator === undefined ? { text, left: term(left) } : { text, left: term(left), operator, right: term(right) };
+}
+
 /** Size of a word all of whose letters are bound, else undefined. */
-function expectedSize(word: string, sizes: Record<string, number>): number | undefined {
-  const [, left, operator, right] = /^(\w+)(?:([*+])(\w+))?$/.exec(word) ?? [];
-  const value = (term: string): number | undefined => (/^\d+$/.test(term) ? Number(term) : sizes[term]);
+function expectedSize({ left, operator, right }: Word, sizes: Record<string, number>): number | undefined {
+  const value = (term: string | number): number | undefined => (typeof term === "number" ? term : sizes[term]);
   const a = value(left);
-  if (operator === undefined || a === undefined) return a;
+  if (operator === undefined || right === undefined || a === undefined) return a;
   const b = value(right);
   if (b === undefined) return undefined;
   return operator === "*" ? a * b : a + b;
 }
 
 /** Binds the letter of "H" or "2*H" from a measured size; returns the size the word then has. */
-function bind(word: string, size: number, sizes: Record<string, number>): number {
-  const [, factor, letter] = /^(?:(\d+)\*)?(\w+)$/.exec(word) ?? [];
-  sizes[letter] = Math.floor(size / Number(factor ?? 1));
-  return sizes[letter] * Number(factor ?? 1);
+function bind({ left, right }: Word, size: number, sizes: Record<string, number>): number {
+  const factor = typeof left === "number" ? left : 1;
+  const letter = typeof left === "number" ? right : left;
+  if (typeof letter !== "string") return size;
+  sizes[letter] = Math.floor(size / factor);
+  return sizes[letter] * factor;
 }
 
 /** Checks host values against 0 ≤ value < size.

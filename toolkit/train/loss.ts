@@ -1,4 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { withActivationStorage } from "../backend/activationStorage.ts";
+import type { FloatStorage } from "../backend/floatStorage.ts";
 import type { Batch, MaskedBatch } from "../data/batches.ts";
 import type { RoutingRecord, Transformer } from "../models/transformer.ts";
 import { crossEntropy } from "../ops/crossEntropy.ts";
@@ -16,11 +18,12 @@ export interface BatchLoss {
   readonly routing: readonly RoutingRecord[];
 }
 
-/** Runs the model on a batch and forms the training loss. */
-export function batchLoss(model: Transformer, batch: LossBatch): BatchLoss {
+/** Runs the model on a batch and forms the training loss.
+ *  @param precision how activations are kept for the backward pass */
+export function batchLoss(model: Transformer, batch: LossBatch, precision: FloatStorage = "float32"): BatchLoss {
   const { batchSize: B, contextLength: T } = batch;
   const mask = batch.lossMask ? tf.tensor1d(batch.lossMask, "float32") : undefined;
-  const { logits, routing } = model.forward(tf.tensor2d(batch.inputs, [B, T], "int32"));
+  const { logits, routing } = withActivationStorage(precision, () => model.forward(tf.tensor2d(batch.inputs, [B, T], "int32")));
   const nats = crossEntropy(logits, tf.tensor1d(batch.targets, "int32"), mask);
   const { balance, z } = model.routerLosses(routing, mask);
   const { balanceLossWeight, zLossWeight } = model.config.moe;

@@ -1,4 +1,6 @@
 import { ConfigError } from "../errors.ts";
+import { checkStorage } from "../backend/activationStorage.ts";
+import type { FloatStorage } from "../backend/floatStorage.ts";
 import { checkCount, checkWeight } from "../moe/config.ts";
 
 /** Complete settings of a training run; with the model config and the data it decides every bit of the result. */
@@ -21,6 +23,9 @@ export interface Recipe {
   readonly weightDecay: number;
   /** gradients are scaled down to this global L2 norm */
   readonly maxGradientNorm: number;
+  /** how activations are kept for the backward pass; everything is computed in float32, and router, norms' statistics,
+   *  losses, gradients, weights and moments stay so. Other backends than native keep float32. */
+  readonly precision: FloatStorage;
   /** order of the data */
   readonly seed: number;
   /** steps between evaluations on validation data; also evaluated at the end */
@@ -44,6 +49,7 @@ export const defaultRecipe: Omit<Recipe, "steps"> = {
   adamEpsilon: 1e-8,
   weightDecay: 0.1,
   maxGradientNorm: 1,
+  precision: "float32",
   seed: 0,
   evaluateEvery: 100,
   evaluationTokens: 16_384,
@@ -52,7 +58,7 @@ export const defaultRecipe: Omit<Recipe, "steps"> = {
 };
 
 /** Fills in the defaults and checks every setting.
- *  @throws ConfigError E_CONFIG_* naming the setting */
+ *  @throws ConfigError E_CONFIG_* naming the setting, E_STORAGE_NAME */
 export function recipe(settings: Pick<Recipe, "steps"> & Partial<Recipe>): Recipe {
   const whole: Recipe = { ...defaultRecipe, ...settings };
   for (const name of ["steps", "batchSize", "contextLength", "evaluateEvery", "evaluationTokens", "checkpointEvery", "keepCheckpoints"] as const) {
@@ -66,6 +72,7 @@ export function recipe(settings: Pick<Recipe, "steps"> & Partial<Recipe>): Recip
   for (const name of ["beta1", "beta2"] as const) {
     if (!(whole[name] >= 0 && whole[name] < 1)) throw new ConfigError({ code: "E_CONFIG_BETA", what: `${name} is ${whole[name]}`, why: "it has to be at least 0 and less than 1", fix: `leave ${name} out for ${defaultRecipe[name]}` });
   }
+  checkStorage(whole.precision);
   if (!Number.isSafeInteger(whole.seed)) throw new ConfigError({ code: "E_CONFIG_SEED", what: `seed is ${whole.seed}`, why: "it has to be an integer", fix: "choose an integer" });
   return whole;
 }

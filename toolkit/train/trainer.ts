@@ -180,7 +180,7 @@ class Run {
     const weights = this.model.parameters();
     const kept: { losses?: tf.Tensor1D; ids: tf.Tensor2D[] } = { ids: [] };
     const { value, grads } = tf.variableGrads(() => {
-      const loss = batchLoss(this.model, batch);
+      const loss = batchLoss(this.model, batch, this.recipe.precision);
       // variableGrads gives back the total only; what else is wanted of the step has to outlive its tidy.
       kept.losses = tf.keep(tf.stack([loss.crossEntropy, loss.balance, loss.z]) as tf.Tensor1D);
       kept.ids = loss.routing.map((record) => tf.keep(record.ids));

@@ -30,7 +30,7 @@ export function copyBlock(native: NativeBinding, sizes: readonly number[], from:
   }
   if (merged.length === 0) merged.push({ size: 1, fromStride: 1, toStride: 1 });
   merged.reverse();
-  const layout = Int32Array.of(
+  const layout = Float64Array.of(
     ...merged.map(({ size }) => size), ...merged.map(({ fromStride }) => fromStride), ...merged.map(({ toStride }) => toStride));
   native.copyBlock(merged.length, layout, from.offset, to.offset, from.values, to.values);
 }

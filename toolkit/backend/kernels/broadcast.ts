@@ -7,7 +7,7 @@ export interface BroadcastLayout {
   readonly size: number;
   readonly rank: number;
   /** [3 · rank]: sizes, strides of a, strides of b; stride 0 repeats the operand */
-  readonly layout: Int32Array;
+  readonly layout: Float64Array;
 }
 
 /** Works out NumPy-style broadcasting in as few dimensions as possible: neighbours that both operands walk through in
@@ -15,12 +15,12 @@ export interface BroadcastLayout {
 export function broadcastLayout(aShape: number[], bShape: number[]): BroadcastLayout {
   if (isSame(aShape, bShape)) {
     const size = sizeOf(aShape);
-    return { shape: aShape, size, rank: 1, layout: new Int32Array([size, 1, 1]) };
+    return { shape: aShape, size, rank: 1, layout: Float64Array.of(size, 1, 1) };
   }
   const shape = backend_util.assertAndGetBroadcastShape(aShape, bShape);
   const dimensions = mergedDimensions(shape, aShape, bShape);
   const rank = dimensions.length;
-  const layout = new Int32Array(3 * rank);
+  const layout = new Float64Array(3 * rank);
   dimensions.reverse().forEach(({ size, aStride, bStride }, d) => {
     layout[d] = size;
     layout[rank + d] = aStride;

@@ -40,7 +40,7 @@ function einsum({ inputs: tensors, attrs, backend, native }: Call): TensorInfo {
   const ordered = arranged(tools, product, output, sizes);
   const values = ordered.isOwn ? ordered.values : backend.allocate("float32", ordered.values.length);
   if (!ordered.isOwn) values.set(ordered.values);
-  return backend.output(lengths(output), "float32", values);
+  return backend.activation(lengths(output), "float32", values);
 }
 
 function letterSizes(inputs: Equation["inputs"], tensors: readonly TensorInfo[]): Record<string, number> {

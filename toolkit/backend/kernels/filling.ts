@@ -32,12 +32,14 @@ function cast({ inputs: { x }, attrs, backend, native }: NativeCall<CastAttrs, O
   switch (attrs.dtype) {
     case "int32": {
       const out = backend.allocate("int32", size);
-      out.set(backend.values(x));
+      if (x.dtype === "bool") native.bytesToInts(size, backend.bytes(x), out);
+      else native.floatsToInts(size, backend.floats(x), out);
       return backend.output(x.shape, "int32", out);
     }
     case "bool": {
       const out = backend.allocate("bool", size);
-      backend.values(x).forEach((value, i) => (out[i] = value === 0 ? 0 : 1));
+      if (x.dtype === "int32") native.intsToBytes(size, backend.ints(x), out);
+      else native.floatsToBytes(size, backend.floats(x), out);
       return backend.output(x.shape, "bool", out);
     }
     default: {

@@ -5,7 +5,7 @@ import { ShapeError } from "../../errors.ts";
 import type { NativeCall } from "../nativeKernel.ts";
 import type { NativeBackend } from "../storage.ts";
 import { tensorKernel, type NamedKernel } from "../tensorKernel.ts";
-import { areFloat32, areNumeric, isNumericType, sizeOf } from "./shape.ts";
+import { areNumeric, isNumericType, sizeOf } from "./shape.ts";
 
 interface GatherInputs {
   readonly x: TensorInfo;
@@ -23,7 +23,7 @@ function gather({ inputs: { x, indices }, attrs, backend, native }: NativeCall<G
   const out = backend.allocate(dtype, sizeOf(outputShape));
   const count = batchSize === 0 ? 0 : rows.length / batchSize;
   native.gather(batchSize, outerSize, dimSize, sliceSize, count, rows, backend.values(x), out);
-  return backend.output(outputShape, dtype, out);
+  return backend.activation(outputShape, dtype, out);
 }
 
 function outsideDimension(index: number, length: number): ShapeError {
@@ -47,10 +47,12 @@ interface ScatterInputs {
 function scatterNd({ inputs: { indices, updates }, attrs: { shape }, backend, native }: NativeCall<ScatterNdAttrs, ScatterInputs>): TensorInfo {
   const { sliceRank, numUpdates, sliceSize, strides, outputSize } = backend_util.calculateShapes(updates, indices, shape);
   const places = placesOf(backend, "scatterND", indices, numUpdates, sliceRank, strides, shape);
-  const out = backend.allocate("float32", outputSize);
-  native.scatterAdd(outputSize / sliceSize, sliceSize, numUpdates, places, backend.floats(updates), out);
+  const dtype = updates.dtype === "int32" ? "int32" : "float32";
+  const out = backend.allocate(dtype, outputSize);
+  if (out instanceof Int32Array) native.scatterAddInts(outputSize / sliceSize, sliceSize, numUpdates, places, backend.ints(updates), out);
+  else native.scatterAdd(outputSize / sliceSize, sliceSize, numUpdates, places, backend.floats(updates), out);
   backend.release(places);
-  return backend.output(shape, "float32", out);
+  return backend.output(shape, dtype, out);
 }
 
 /** Numbers of the slices that the rows of indices [count, sliceRank] name, to be released; strides are in slices.
@@ -82,7 +84,7 @@ function gatherNd({ inputs: { params, indices }, backend, native }: NativeCall<u
   const out = backend.allocate(dtype, numSlices * sliceSize);
   native.gather(1, 1, sizeOf(params.shape) / sliceSize, sliceSize, numSlices, places, backend.values(params), out);
   backend.release(places);
-  return backend.output(shape, dtype, out);
+  return backend.activation(shape, dtype, out);
 }
 
 interface ScatterUpdateInputs extends ScatterInputs {
@@ -114,11 +116,16 @@ interface SegmentInputs {
   readonly segmentIds: TensorInfo;
 }
 
-/** Sums rows of x by segment; ids outside 0 … numSegments − 1 are left out. */
+/** Sums rows of x by segment into float32, as tfjs does for int32 too; ids outside 0 … numSegments − 1 are left out. */
 function segmentSum({ inputs: { x, segmentIds }, attrs: { numSegments }, backend, native }: NativeCall<UnsortedSegmentSumAttrs, SegmentInputs>): TensorInfo {
   const rowShape = x.shape.slice(1);
-  const out = backend.allocate("float32", numSegments * sizeOf(rowShape));
-  native.scatterAdd(numSegments, sizeOf(rowShape), x.shape[0], backend.ints(segmentIds), backend.floats(x), out);
+  const slice = sizeOf(rowShape);
+  const size = sizeOf(x.shape);
+  const rows = x.dtype === "int32" ? backend.allocate("float32", size) : backend.floats(x);
+  if (x.dtype === "int32") native.intsToFloats(size, backend.ints(x), rows);
+  const out = backend.allocate("float32", numSegments * slice);
+  native.scatterAdd(numSegments, slice, x.shape[0], backend.ints(segmentIds), rows, out);
+  if (x.dtype === "int32") backend.release(rows);
   return backend.output([numSegments, ...rowShape], "float32", out);
 }
 
@@ -130,9 +137,10 @@ interface SelectInputs {
 
 function select({ inputs: { condition, t, e }, backend, native }: NativeCall<unknown, SelectInputs>): TensorInfo {
   const size = sizeOf(t.shape);
-  const out = backend.allocate("float32", size);
-  native.select(size, backend.bytes(condition), backend.floats(t), backend.floats(e), out);
-  return backend.output(t.shape, "float32", out);
+  const dtype = isNumericType(t.dtype) ? t.dtype : "float32";
+  const out = backend.allocate(dtype, size);
+  native.select(size, backend.bytes(condition), backend.values(t), backend.values(e), out);
+  return backend.activation(t.shape, dtype, out);
 }
 
 interface OneHotInputs {
@@ -151,21 +159,23 @@ function oneHot({ inputs: { indices }, attrs: { dtype, depth, onValue, offValue 
   return backend.output([...indices.shape, depth], type, out);
 }
 
+const areSummable = (x: TensorInfo): boolean => x.dtype === "float32" || x.dtype === "int32";
+
 export const indexingKernels: readonly NamedKernel[] = [
   tensorKernel<GatherV2Attrs, GatherInputs>("GatherV2", { accepts: ({ x, indices }) => areNumeric(x) && indices.dtype === "int32", run: gather }),
   tensorKernel<unknown, GatherNdInputs>("GatherNd", { accepts: ({ params, indices }) => areNumeric(params) && indices.dtype === "int32" && sizeOf(indices.shape) > 0, run: gatherNd }),
   tensorKernel<ScatterNdAttrs, ScatterInputs>("ScatterNd", {
-    accepts: ({ indices, updates }, { shape }) => areFloat32(updates) && indices.dtype === "int32" && sizeOf(shape) > 0, run: scatterNd,
+    accepts: ({ indices, updates }, { shape }) => areSummable(updates) && indices.dtype === "int32" && sizeOf(shape) > 0, run: scatterNd,
   }),
   tensorKernel<unknown, ScatterUpdateInputs>("TensorScatterUpdate", {
     accepts: ({ tensor, indices, updates }) => areNumeric(tensor, updates) && indices.dtype === "int32" && updates.shape.length > 0, run: tensorScatterUpdate,
   }),
   tensorKernel<UnsortedSegmentSumAttrs, SegmentInputs>("UnsortedSegmentSum", {
-    accepts: ({ x, segmentIds }) => areFloat32(x) && segmentIds.dtype === "int32" && segmentIds.shape.length === 1 && x.shape.length > 0,
+    accepts: ({ x, segmentIds }) => areSummable(x) && segmentIds.dtype === "int32" && segmentIds.shape.length === 1 && x.shape.length > 0,
     run: segmentSum,
   }),
   tensorKernel<unknown, SelectInputs>("Select", {
-    accepts: ({ condition, t, e }) => areFloat32(t, e) && condition.dtype === "bool" && sizeOf(condition.shape) === sizeOf(t.shape), run: select,
+    accepts: ({ condition, t, e }) => areNumeric(t) && t.dtype === e.dtype && condition.dtype === "bool" && sizeOf(condition.shape) === sizeOf(t.shape), run: select,
   }),
   tensorKernel<OneHotAttrs, OneHotInputs>("OneHot", {
     accepts: ({ indices }, { dtype }) => indices.dtype === "int32" && isNumericType(dtype), run: oneHot,

@@ -2,6 +2,7 @@ import {
   backend_util, slice_util, util, type ConcatAttrs, type PackAttrs, type PadV2Attrs, type ReverseAttrs, type SliceAttrs,
   type SplitVAttrs, type StridedSliceAttrs, type TensorInfo, type TileAttrs, type TransposeAttrs, type UnpackAttrs,
 } from "@tensorflow/tfjs-core";
+import { ShapeError } from "../../errors.ts";
 import type { NativeBinding } from "../binding.ts";
 import type { NativeCall } from "../nativeKernel.ts";
 import type { NumericArray, NumericType } from "../recycler.ts";
@@ -19,7 +20,7 @@ type Tools = Pick<NativeCall, "backend" | "native">;
 function copied({ backend, native }: Tools, x: TensorInfo, shape: number[], sizes: readonly number[], from: Omit<Place, "values">, toStrides = stridesOf(shape)): TensorInfo {
   const out = backend.allocate(numericType(x), sizeOf(shape));
   copyBlock(native, sizes, { ...from, values: backend.values(x) }, { values: out, strides: toStrides, offset: 0 });
-  return backend.output(shape, numericType(x), out);
+  return backend.activation(shape, numericType(x), out);
 }
 
 /** The kernels here run only on what areNumeric accepts. */
@@ -43,6 +44,13 @@ function sliceOf(tools: Tools, x: TensorInfo, begin: readonly number[], size: nu
 function slice({ inputs: { x }, attrs, ...tools }: NativeCall<SliceAttrs, Operand>): TensorInfo {
   const [begin, size] = slice_util.parseSliceParams(x, attrs.begin, attrs.size);
   slice_util.assertParamsValid(x, begin, size);
+  // tfjs lets a slice through that begins behind the tensor and goes to its end
+  if (size.some((length) => length < 0)) {
+    throw new ShapeError({
+      code: "E_SLICE_RANGE", what: `slice from [${begin.join(", ")}] of a tensor [${x.shape.join(", ")}]`, why: "it begins behind the tensor's end",
+      fix: "begin at most at the length of each dimension",
+    });
+  }
   return sliceOf(tools, x, begin, size);
 }
 
@@ -90,7 +98,7 @@ function concat({ inputs, attrs, backend, native }: NativeCall<ConcatAttrs, Tens
   let end = 0;
   const starts = filled.map((input) => (end += input.shape[axis]) - input.shape[axis]);
   placeAll(native, backend, filled, filled.map((input) => input.shape), starts, shape, axis, out);
-  return backend.output(shape, numericType(inputs[0]), out);
+  return backend.activation(shape, numericType(inputs[0]), out);
 }
 
 /** tf.stack */
@@ -102,7 +110,7 @@ function pack({ inputs, attrs, backend, native }: NativeCall<PackAttrs, TensorIn
   const shape = first.shape.toSpliced(axis, 0, inputs.length);
   const out = backend.allocate(numericType(first), sizeOf(shape));
   placeAll(native, backend, inputs, inputs.map(() => size), [...inputs.keys()], shape, axis, out);
-  return backend.output(shape, numericType(first), out);
+  return backend.activation(shape, numericType(first), out);
 }
 
 /** tf.unstack */
@@ -121,7 +129,7 @@ function pad({ inputs: { x }, attrs: { paddings, constantValue }, backend, nativ
   out.fill(constantValue);
   const offset = strides.reduce((sum, stride, d) => sum + paddings[d][0] * stride, 0);
   copyBlock(native, x.shape, { values: backend.values(x), strides: stridesOf(x.shape), offset: 0 }, { values: out, strides, offset });
-  return backend.output(shape, numericType(x), out);
+  return backend.activation(shape, numericType(x), out);
 }
 
 /** Each dimension of x becomes two of the block: its repetitions, with stride 0 in x, and itself. */

@@ -1,18 +1,14 @@
 import { backend_util, type BatchMatMulAttrs, type TensorInfo, type _FusedMatMulAttrs } from "@tensorflow/tfjs-core";
 import type { NativeCall } from "../nativeKernel.ts";
-import type { UnaryName } from "../tensorFunctions.ts";
 import { tensorKernel, type NamedKernel } from "../tensorKernel.ts";
-import { broadcastLayout } from "./broadcast.ts";
+import { activate, canActivate, type Activated } from "./activation.ts";
 import { areFloat32, sizeOf } from "./shape.ts";
 
 interface MatmulInputs {
   readonly a: TensorInfo;
   readonly b: TensorInfo;
 }
-interface FusedInputs extends MatmulInputs {
-  readonly bias?: TensorInfo;
-  readonly preluActivationWeights?: TensorInfo;
-}
+type FusedInputs = MatmulInputs & Activated;
 
 /** Product of a [..., m, k] (or [..., k, m]) and b [..., k, n] (or [..., n, k]); batch dimensions broadcast. */
 function product({ inputs: { a, b }, attrs, backend, native }: NativeCall<BatchMatMulAttrs, MatmulInputs>): { shape: number[]; values: Float32Array } {
@@ -29,26 +25,14 @@ function product({ inputs: { a, b }, attrs, backend, native }: NativeCall<BatchM
 
 function batchMatMul(call: NativeCall<BatchMatMulAttrs, MatmulInputs>): TensorInfo {
   const { shape, values } = product(call);
-  return call.backend.output(shape, "float32", values);
+  return call.backend.activation(shape, "float32", values);
 }
-
-const activations: Readonly<Record<string, UnaryName>> = { relu: "relu", relu6: "relu6", elu: "elu", sigmoid: "sigmoid", leakyrelu: "leakyRelu" };
 
 /** Product, bias and activation; the last two in place. */
 function fusedMatMul(call: NativeCall<_FusedMatMulAttrs, FusedInputs>): TensorInfo {
-  const { inputs: { bias, preluActivationWeights }, attrs: { activation, leakyreluAlpha }, backend, native } = call;
   const { shape, values } = product(call);
-  if (bias !== undefined) {
-    const { rank, layout } = broadcastLayout(shape, bias.shape);
-    native.add(rank, layout, values, backend.floats(bias), values);
-  }
-  if (activation === "prelu" && preluActivationWeights !== undefined) {
-    const { rank, layout } = broadcastLayout(shape, preluActivationWeights.shape);
-    native.prelu(rank, layout, values, backend.floats(preluActivationWeights), values);
-  } else if (activation in activations) {
-    native[activations[activation]](values.length, leakyreluAlpha ?? 0, 0, values, values);
-  }
-  return backend.output(shape, "float32", values);
+  activate(values, shape, call.inputs, call.attrs, call);
+  return call.backend.activation(shape, "float32", values);
 }
 
 /** [rows, columns] as the product sees them. */
@@ -68,11 +52,11 @@ function accepts({ a, b }: MatmulInputs, { transposeA, transposeB }: BatchMatMul
   return [a, b].every((operand) => [1, batch].includes(sizeOf(batchShapeOf(operand))));
 }
 
-/** The bias and the weights of an activation may only spread over the product, not the other way round. */
 function acceptsFused(inputs: FusedInputs, attrs: _FusedMatMulAttrs): boolean {
-  const isKnown = ["linear", "prelu", ...Object.keys(activations)].includes(attrs.activation);
-  const extras = [inputs.bias, inputs.preluActivationWeights].filter((extra) => extra !== undefined);
-  return isKnown && areFloat32(...extras) && extras.every(({ shape }) => shape.length <= inputs.a.shape.length) && accepts(inputs, attrs);
+  const { a, b } = inputs;
+  if (!accepts(inputs, attrs)) return false;
+  const shape = [...outputBatchShape(a, b), matrixShape(a, attrs.transposeA)[0], matrixShape(b, attrs.transposeB)[1]];
+  return canActivate(inputs, attrs, shape);
 }
 
 export const matmulKernels: readonly NamedKernel[] = [

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { withActivationStorage } from "../../backend/activationStorage.ts";
 import { initialStandardDeviation, type WeightScope } from "../../nn/module.ts";
 import { routeTopK } from "../../ops/routeTopK.ts";
 import type { MoeConfig, RouterConfig } from "../config.ts";
@@ -18,7 +19,8 @@ export class TopKRouter implements Router {
   }
 
   route(x: tf.Tensor2D): Routing {
-    const logits: tf.Tensor2D = tf.matMul(x, this.gate);
+    // No choice of experts may depend on how activations are kept.
+    const logits: tf.Tensor2D = withActivationStorage("float32", () => tf.matMul(x, this.gate));
     return { logits, ...routeTopK(logits, { expertsPerToken: this.expertsPerToken, renormalize: this.renormalize }) };
   }
 }

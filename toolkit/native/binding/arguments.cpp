@@ -3,6 +3,7 @@
 #include <cmath>
 #include <memory>
 #include <new>
+#include <type_traits>
 
 namespace moe {
 namespace {
@@ -11,6 +12,20 @@ struct Bound {
   const char* name;
   BoundFunction function;
 };
+
+struct ArrayKind {
+  napi_typedarray_type type;
+  const char* name;
+};
+
+/** The typed array that holds these elements. */
+template <class Element>
+constexpr ArrayKind kindOf() {
+  if constexpr (std::is_same_v<Element, float>) return {napi_float32_array, "Float32Array"};
+  if constexpr (std::is_same_v<Element, int32_t>) return {napi_int32_array, "Int32Array"};
+  if constexpr (std::is_same_v<Element, uint16_t>) return {napi_uint16_array, "Uint16Array"};
+  if constexpr (std::is_same_v<Element, uint8_t>) return {napi_uint8_array, "Uint8Array"};
+}
 
 napi_value text(napi_env env, const std::string& value) {
   napi_value made = nullptr;
@@ -68,6 +83,8 @@ napi_value callBound(napi_env env, napi_callback_info info) {
     throwError(env, errorOf(bound->name, status));
   } catch (const BindingError& error) {
     throwError(env, error);
+  } catch (const Status& status) {
+    throwError(env, errorOf(bound->name, status));
   } catch (const std::bad_alloc&) {
     throwError(env, errorOf(bound->name, Status::outOfMemory("working memory", 0)));
   }
@@ -106,8 +123,7 @@ int64_t Arguments::integer(const char* name, int64_t lowest, int64_t highest) {
   double value = number(name);
   if (!(std::floor(value) == value)) refuse(name, std::to_string(value), "a whole number");
   if (value < static_cast<double>(lowest) || value > static_cast<double>(highest))
-    refuse(name, std::to_string(static_cast<int64_t>(value)),
-           "from " + std::to_string(lowest) + " to " + std::to_string(highest));
+    refuse(name, std::to_string(value), "from " + std::to_string(lowest) + " to " + std::to_string(highest));
   return static_cast<int64_t>(value);
 }
 
@@ -123,41 +139,99 @@ bool Arguments::flag(const char* name) {
   return value;
 }
 
-void* Arguments::array(const char* name, napi_typedarray_type type, const char* typeName, int64_t atLeast) {
+napi_value Arguments::constructor(const char* name) {
   napi_value value = next(name);
-  bool isArray = false;
-  napi_is_typedarray(env_, value, &isArray);
-  if (!isArray) refuse(name, "something else", std::string("a ") + typeName);
-  napi_typedarray_type given;
+  napi_valuetype type;
+  napi_typeof(env_, value, &type);
+  if (type != napi_function) refuse(name, "something else", "a class");
+  return value;
+}
+
+Arguments::Given Arguments::nextArray(const char* name, const char* expected) {
+  return givenArray(name, next(name), expected);
+}
+
+Arguments::Given Arguments::givenArray(const char* name, napi_value value, const char* expected) {
+  napi_value buffer = nullptr;
+  auto type = static_cast<napi_typedarray_type>(-1);  // stays so for kinds that this version of Node-API can't name
   size_t length = 0;
   void* data = nullptr;
-  napi_get_typedarray_info(env_, value, &given, &length, &data, nullptr, nullptr);
-  bool fits = given == type || (type == napi_uint8_array && given == napi_uint8_clamped_array);
-  if (!fits) refuse(name, "another kind of typed array", std::string("a ") + typeName);
-  if (static_cast<int64_t>(length) < atLeast)
-    refuse(name, std::to_string(length) + " elements", "at least " + std::to_string(atLeast) + " elements long");
-  return data;
+  if (napi_get_typedarray_info(env_, value, &type, &length, &data, &buffer, nullptr) != napi_ok)
+    refuse(name, "something else", std::string("a ") + expected);
+  bool isUnshared = false;
+  napi_is_arraybuffer(env_, buffer, &isUnshared);
+  if (type == napi_uint8_clamped_array) type = napi_uint8_array;
+  return {type, static_cast<int64_t>(length), static_cast<char*>(data), !isUnshared};
 }
 
-float* Arguments::mutableFloats(const char* name, int64_t atLeast) {
-  return static_cast<float*>(array(name, napi_float32_array, "Float32Array", atLeast));
+template <class Element>
+Element* Arguments::array(const char* name, int64_t atLeast, Use use) {
+  constexpr ArrayKind kKind = kindOf<Element>();
+  Given given = nextArray(name, kKind.name);
+  if (given.type != kKind.type) refuse(name, "another kind of typed array", std::string("a ") + kKind.name);
+  if (given.length < atLeast)
+    refuse(name, std::to_string(given.length) + " elements", "at least " + std::to_string(atLeast) + " elements long");
+  if (use == Use::steer && given.isShared) refuse(name, "shared memory", "an array that no other thread can change");
+  noteSpan(name, given.data, atLeast * static_cast<int64_t>(sizeof(Element)), use);
+  return reinterpret_cast<Element*>(given.data);
 }
 
-int32_t* Arguments::mutableInts(const char* name, int64_t atLeast) {
-  return static_cast<int32_t*>(array(name, napi_int32_array, "Int32Array", atLeast));
+/** Outputs must lie beside everything else; where a kernel works in place, exactly on one of its inputs too. */
+void Arguments::noteSpan(const char* name, const char* begin, int64_t bytes, Use use) {
+  Span span = {name, begin, begin + bytes, use == Use::write};
+  for (size_t i = 0; i < spanCount_; ++i) {
+    const Span& other = spans_[i];
+    bool isDisjoint = span.begin >= other.end || other.begin >= span.end || bytes == 0 || other.begin == other.end;
+    if (isDisjoint || (!span.isWritten && !other.isWritten)) continue;
+    bool isInPlace = isInPlaceAllowed_ && span.isWritten != other.isWritten && span.begin == other.begin && span.end == other.end;
+    if (!isInPlace) refuseOverlap(span, other);
+  }
+  spans_[spanCount_++] = span;
 }
 
-uint8_t* Arguments::mutableBytes(const char* name, int64_t atLeast) {
-  return static_cast<uint8_t*>(array(name, napi_uint8_array, "Uint8Array", atLeast));
+void Arguments::refuseOverlap(const Span& span, const Span& other) const {
+  throw BindingError{"E_NATIVE_OVERLAP",
+                     std::string("native ") + function_ + " got " + span.name + " in the memory of " + other.name,
+                     "it would overwrite values that it still has to read or has already written",
+                     "give each output memory of its own"};
 }
 
-AnyArray Arguments::anyArray(const char* name) {
-  int64_t length = nextLength(name);
-  napi_typedarray_type type;
-  napi_get_typedarray_info(env_, values_[position_], &type, nullptr, nullptr, nullptr, nullptr);
-  if (type == napi_float32_array) return {mutableFloats(name, length), length, 4};
-  if (type == napi_int32_array) return {mutableInts(name, length), length, 4};
-  return {mutableBytes(name, length), length, 1};
+const float* Arguments::floats(const char* name, int64_t atLeast) { return array<float>(name, atLeast, Use::read); }
+const int32_t* Arguments::ints(const char* name, int64_t atLeast) { return array<int32_t>(name, atLeast, Use::read); }
+const uint8_t* Arguments::bytes(const char* name, int64_t atLeast) { return array<uint8_t>(name, atLeast, Use::read); }
+const uint16_t* Arguments::halves(const char* name, int64_t atLeast) { return array<uint16_t>(name, atLeast, Use::read); }
+float* Arguments::mutableFloats(const char* name, int64_t atLeast) { return array<float>(name, atLeast, Use::write); }
+int32_t* Arguments::mutableInts(const char* name, int64_t atLeast) { return array<int32_t>(name, atLeast, Use::write); }
+uint8_t* Arguments::mutableBytes(const char* name, int64_t atLeast) { return array<uint8_t>(name, atLeast, Use::write); }
+uint16_t* Arguments::mutableHalves(const char* name, int64_t atLeast) { return array<uint16_t>(name, atLeast, Use::write); }
+const int32_t* Arguments::indices(const char* name, int64_t atLeast) { return array<int32_t>(name, atLeast, Use::steer); }
+const float* Arguments::steeringFloats(const char* name, int64_t atLeast) { return array<float>(name, atLeast, Use::steer); }
+
+AnyArray Arguments::anyArrayFor(const char* name, Use use) {
+  constexpr const char* kExpected = "Float32Array, Int32Array or Uint8Array";
+  Given given = nextArray(name, kExpected);
+  bool isFour = given.type == napi_float32_array || given.type == napi_int32_array;
+  if (!isFour && given.type != napi_uint8_array) refuse(name, "another kind of typed array", std::string("a ") + kExpected);
+  int64_t elementBytes = isFour ? 4 : 1;
+  noteSpan(name, given.data, given.length * elementBytes, use);
+  return {given.data, given.length, elementBytes};
+}
+
+AnyArray Arguments::anyArray(const char* name) { return anyArrayFor(name, Use::read); }
+AnyArray Arguments::mutableAnyArray(const char* name) { return anyArrayFor(name, Use::write); }
+
+void Arguments::wholeNumbers(const char* name, int64_t count, int64_t* to) {
+  Given given = nextArray(name, "Int32Array or Float64Array");
+  bool isWide = given.type == napi_float64_array;
+  if (!isWide && given.type != napi_int32_array) refuse(name, "another kind of typed array", "an Int32Array or a Float64Array");
+  if (given.length < count)
+    refuse(name, std::to_string(given.length) + " elements", "at least " + std::to_string(count) + " elements long");
+  for (int64_t i = 0; i < count; ++i) {
+    double value = isWide ? reinterpret_cast<const double*>(given.data)[i] : reinterpret_cast<const int32_t*>(given.data)[i];
+    bool isWhole = std::floor(value) == value && std::fabs(value) <= static_cast<double>(kMostElements);
+    if (!isWhole) refuse(name, std::to_string(value), "whole numbers that an array can have elements");
+    to[i] = static_cast<int64_t>(value);
+  }
 }
 
 bool Arguments::nextIsAbsent() {
@@ -167,19 +241,10 @@ bool Arguments::nextIsAbsent() {
   return type == napi_null || type == napi_undefined;
 }
 
-float* Arguments::mutableFloatsOrNull(const char* name, int64_t atLeast) {
-  if (!nextIsAbsent()) return mutableFloats(name, atLeast);
+const float* Arguments::floatsOrNull(const char* name, int64_t atLeast) {
+  if (!nextIsAbsent()) return floats(name, atLeast);
   ++position_;
   return nullptr;
-}
-
-int64_t Arguments::nextLength(const char* name) {
-  napi_value value = next(name);
-  --position_;
-  size_t length = 0;
-  if (napi_get_typedarray_info(env_, value, nullptr, &length, nullptr, nullptr, nullptr) != napi_ok)
-    refuse(name, "something else", "a typed array");
-  return static_cast<int64_t>(length);
 }
 
 void Arguments::returns(double value) { napi_create_double(env_, value, &result_); }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <string>
+#include <vector>
 
 #include "status.h"
 
@@ -27,8 +28,22 @@ struct AnyArray {
   int64_t elementBytes;  // 4 or 1
 };
 
+/** One of the lists that Arguments::floatLists reads. */
+struct FloatList {
+  const char* name;
+  bool isWritten;
+};
+
+/** The i-th arrays of all lists, equally long. */
+struct FloatRow {
+  static constexpr size_t kMostLists = 4;
+  int64_t length;
+  float* data[kMostLists];
+};
+
 /** Reads the arguments of one call from JavaScript, in order, checking each. Read sizes before the arrays whose length
- *  they give. Every reader throws BindingError; nothing is converted or copied. */
+ *  they give. Every reader throws BindingError; nothing is converted or copied. What an output overlaps is refused, so
+ *  that no kernel reads what it has already overwritten. */
 class Arguments {
  public:
   Arguments(napi_env env, napi_callback_info info, const char* function);
@@ -38,23 +53,41 @@ class Arguments {
   double number(const char* name);
   bool flag(const char* name);
 
-  /** A Float32Array, Int32Array or Uint8Array (bool tensors) of at least `atLeast` elements. */
-  const float* floats(const char* name, int64_t atLeast) { return mutableFloats(name, atLeast); }
-  const int32_t* ints(const char* name, int64_t atLeast) { return mutableInts(name, atLeast); }
-  const uint8_t* bytes(const char* name, int64_t atLeast) { return mutableBytes(name, atLeast); }
+  /** A function, to be called with new. */
+  napi_value constructor(const char* name);
+
+  /** A Float32Array, Int32Array, Uint8Array (bool tensors) or Uint16Array (bits of 16-bit floats) of at least `atLeast`
+   *  elements. */
+  const float* floats(const char* name, int64_t atLeast);
+  const int32_t* ints(const char* name, int64_t atLeast);
+  const uint8_t* bytes(const char* name, int64_t atLeast);
+  const uint16_t* halves(const char* name, int64_t atLeast);
   float* mutableFloats(const char* name, int64_t atLeast);
   int32_t* mutableInts(const char* name, int64_t atLeast);
   uint8_t* mutableBytes(const char* name, int64_t atLeast);
+  uint16_t* mutableHalves(const char* name, int64_t atLeast);
+
+  /** Arrays whose values decide where a kernel reads or writes: not in a SharedArrayBuffer, where another thread could
+   *  change them after they were checked. */
+  const int32_t* indices(const char* name, int64_t atLeast);
+  const float* steeringFloats(const char* name, int64_t atLeast);
 
   /** A Float32Array, Int32Array or Uint8Array, whose length the caller checks. */
   AnyArray anyArray(const char* name);
+  AnyArray mutableAnyArray(const char* name);
 
   /** A Float32Array, or nullptr where null or undefined was given. */
-  const float* floatsOrNull(const char* name, int64_t atLeast) { return mutableFloatsOrNull(name, atLeast); }
-  float* mutableFloatsOrNull(const char* name, int64_t atLeast);
+  const float* floatsOrNull(const char* name, int64_t atLeast);
 
-  /** Elements of the array that comes next, without reading it. */
-  int64_t nextLength(const char* name);
+  /** JavaScript arrays of Float32Arrays, one argument each: as many in each, and the i-th ones equally long. What is
+   *  written overlaps nothing that was read before: to be read last. */
+  std::vector<FloatRow> floatLists(std::initializer_list<FloatList> lists);
+
+  /** Copies `count` whole numbers of −kMostElements … kMostElements from an Int32Array or a Float64Array. */
+  void wholeNumbers(const char* name, int64_t count, int64_t* to);
+
+  /** The kernel reads each element before it writes that element: an output may be exactly one of the inputs. */
+  void allowInPlace() { isInPlaceAllowed_ = true; }
 
   /** Sets what the call returns; undefined without it. */
   void returns(double value);
@@ -66,8 +99,34 @@ class Arguments {
  private:
   static constexpr size_t kMostArguments = 40;
 
+  /** What the kernel does with an array. */
+  enum class Use { read, steer, write };
+
+  /** A typed array as JavaScript has it. */
+  struct Given {
+    napi_typedarray_type type;
+    int64_t length;
+    char* data;
+    bool isShared;
+  };
+
+  /** Memory of an array that the kernel uses. */
+  struct Span {
+    const char* name;
+    const char *begin, *end;
+    bool isWritten;
+  };
+
   napi_value next(const char* name);
-  void* array(const char* name, napi_typedarray_type type, const char* typeName, int64_t atLeast);
+  Given nextArray(const char* name, const char* expected);
+  Given givenArray(const char* name, napi_value value, const char* expected);
+  std::vector<napi_value> elements(const char* name);
+  void checkApart(std::vector<Span>& spans) const;
+  [[noreturn]] void refuseOverlap(const Span& span, const Span& other) const;
+  template <class Element>
+  Element* array(const char* name, int64_t atLeast, Use use);
+  AnyArray anyArrayFor(const char* name, Use use);
+  void noteSpan(const char* name, const char* begin, int64_t bytes, Use use);
   bool nextIsAbsent();
   [[noreturn]] void refuse(const char* name, const std::string& given, const std::string& expected) const;
 
@@ -75,11 +134,14 @@ class Arguments {
   const char* function_;
   size_t count_ = kMostArguments;
   size_t position_ = 0;
+  size_t spanCount_ = 0;
+  bool isInPlaceAllowed_ = false;
   napi_value values_[kMostArguments];
+  Span spans_[kMostArguments];
   napi_value result_ = nullptr;
 };
 
-/** A function of the addon: reads its arguments, runs one kernel. */
+/** A function of the addon: reads its arguments, runs one kernel. May throw BindingError or a Status. */
 using BoundFunction = Status (*)(Arguments& in);
 
 /** The addon's exports while it is loaded; each binding/<group>.cpp adds its functions. */

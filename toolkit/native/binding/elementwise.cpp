@@ -1,99 +1,84 @@
 #include "elementwise.h"
 
 #include "groups.h"
+#include "mathFunctions.h"
+#include "operands.h"
 
 namespace moe {
 namespace {
 
-int64_t outputSize(const Broadcast& shape) {
-  int64_t size = 1;
-  for (int64_t d = 0; d < shape.rank; ++d) size *= shape.sizes[d];
-  return size;
-}
-
-/** Elements that an operand with these strides must have. */
-int64_t operandSize(const Broadcast& shape, const int32_t* strides) {
-  if (outputSize(shape) == 0) return 0;
-  int64_t last = 0;
-  for (int64_t d = 0; d < shape.rank; ++d) last += int64_t{shape.sizes[d] - 1} * strides[d];
-  return last + 1;
-}
-
-/** Reads rank and layout [3 · rank]: the sizes, then a's strides, then b's. */
-Broadcast broadcastArgument(Arguments& in) {
-  int64_t rank = in.integer("rank", 1, kMostDimensions);
-  const int32_t* layout = in.ints("layout", 3 * rank);
-  for (int64_t i = 0; i < 3 * rank; ++i)
-    if (layout[i] < 0) throw BindingError{"E_NATIVE_ARGUMENT", "a native elementwise function got a negative size or stride",
-                                          "sizes and strides count elements", "call it through the toolkit's kernels"};
-  return {rank, layout, layout + rank, layout + 2 * rank};
-}
-
 /** add(rank, layout, a, b, out) and so on */
 template <BinaryOp Op>
 Status binaryOf(Arguments& in) {
-  Broadcast shape = broadcastArgument(in);
-  const float* a = in.floats("a", operandSize(shape, shape.aStrides));
-  const float* b = in.floats("b", operandSize(shape, shape.bStrides));
-  return binary(Op, shape, a, b, in.mutableFloats("out", outputSize(shape)));
+  in.allowInPlace();
+  Operands operands = operandsOf(in);
+  const float* a = in.floats("a", operands.aSize);
+  const float* b = in.floats("b", operands.bSize);
+  return binary(Op, operands.shape(), a, b, in.mutableFloats("out", operands.outputSize));
 }
 
 /** equal(rank, layout, a, b, out) and so on */
 template <CompareOp Op>
 Status compareOf(Arguments& in) {
-  Broadcast shape = broadcastArgument(in);
-  const float* a = in.floats("a", operandSize(shape, shape.aStrides));
-  const float* b = in.floats("b", operandSize(shape, shape.bStrides));
-  return compare(Op, shape, a, b, in.mutableBytes("out", outputSize(shape)));
+  Operands operands = operandsOf(in);
+  const float* a = in.floats("a", operands.aSize);
+  const float* b = in.floats("b", operands.bSize);
+  return compare(Op, operands.shape(), a, b, in.mutableBytes("out", operands.outputSize));
 }
 
 /** equalInts(rank, layout, a, b, out) and so on */
 template <CompareOp Op>
 Status compareIntsOf(Arguments& in) {
-  Broadcast shape = broadcastArgument(in);
-  const int32_t* a = in.ints("a", operandSize(shape, shape.aStrides));
-  const int32_t* b = in.ints("b", operandSize(shape, shape.bStrides));
-  return compareInts(Op, shape, a, b, in.mutableBytes("out", outputSize(shape)));
+  Operands operands = operandsOf(in);
+  const int32_t* a = in.ints("a", operands.aSize);
+  const int32_t* b = in.ints("b", operands.bSize);
+  return compareInts(Op, operands.shape(), a, b, in.mutableBytes("out", operands.outputSize));
+}
+
+/** equalBytes(rank, layout, a, b, out) and so on */
+template <CompareOp Op>
+Status compareBytesOf(Arguments& in) {
+  Operands operands = operandsOf(in);
+  const uint8_t* a = in.bytes("a", operands.aSize);
+  const uint8_t* b = in.bytes("b", operands.bSize);
+  return compareBytes(Op, operands.shape(), a, b, in.mutableBytes("out", operands.outputSize));
 }
 
 template <LogicalOp Op>
 Status logicalOf(Arguments& in) {
-  Broadcast shape = broadcastArgument(in);
-  const uint8_t* a = in.bytes("a", operandSize(shape, shape.aStrides));
-  const uint8_t* b = in.bytes("b", operandSize(shape, shape.bStrides));
-  return logical(Op, shape, a, b, in.mutableBytes("out", outputSize(shape)));
+  Operands operands = operandsOf(in);
+  const uint8_t* a = in.bytes("a", operands.aSize);
+  const uint8_t* b = in.bytes("b", operands.bSize);
+  return logical(Op, operands.shape(), a, b, in.mutableBytes("out", operands.outputSize));
 }
 
 /** negate(count, first, second, x, out) and so on */
 template <UnaryOp Op>
 Status unaryOf(Arguments& in) {
+  in.allowInPlace();
   int64_t count = in.integer("count");
   float first = static_cast<float>(in.number("first")), second = static_cast<float>(in.number("second"));
   const float* x = in.floats("x", count);
   return unary(Op, count, first, second, x, in.mutableFloats("out", count));
 }
 
-/** select(count, condition, yes, no, out) */
-Status select(Arguments& in) {
+/** tan(count, x, out) and so on */
+template <MathFunction Op>
+Status mathOf(Arguments& in) {
+  in.allowInPlace();
   int64_t count = in.integer("count");
-  const uint8_t* condition = in.bytes("condition", count);
-  const float* yes = in.floats("yes", count);
-  const float* no = in.floats("no", count);
-  return selectValues(count, condition, yes, no, in.mutableFloats("out", count));
+  const float* x = in.floats("x", count);
+  return mathFunction(Op, count, x, in.mutableFloats("out", count));
 }
 
-/** bytesToFloats(count, x, out) */
-Status fromBytes(Arguments& in) {
-  int64_t count = in.integer("count");
-  const uint8_t* x = in.bytes("x", count);
-  return bytesToFloats(count, x, in.mutableFloats("out", count));
-}
-
-/** intsToFloats(count, x, out) */
-Status fromInts(Arguments& in) {
-  int64_t count = in.integer("count");
-  const int32_t* x = in.ints("x", count);
-  return intsToFloats(count, x, in.mutableFloats("out", count));
+/** modulo(rank, layout, a, b, out) and atan2 */
+template <MathBinary Op>
+Status mathBinaryOf(Arguments& in) {
+  in.allowInPlace();
+  Operands operands = operandsOf(in);
+  const float* a = in.floats("a", operands.aSize);
+  const float* b = in.floats("b", operands.bSize);
+  return mathBinary(Op, operands.shape(), a, b, in.mutableFloats("out", operands.outputSize));
 }
 
 }  // namespace
@@ -110,16 +95,22 @@ void registerElementwise(Exports& exports) {
   exports.add("prelu", binaryOf<BinaryOp::prelu>);
   exports.add("equal", compareOf<CompareOp::equal>);
   exports.add("equalInts", compareIntsOf<CompareOp::equal>);
+  exports.add("equalBytes", compareBytesOf<CompareOp::equal>);
   exports.add("notEqual", compareOf<CompareOp::notEqual>);
   exports.add("notEqualInts", compareIntsOf<CompareOp::notEqual>);
+  exports.add("notEqualBytes", compareBytesOf<CompareOp::notEqual>);
   exports.add("greater", compareOf<CompareOp::greater>);
   exports.add("greaterInts", compareIntsOf<CompareOp::greater>);
+  exports.add("greaterBytes", compareBytesOf<CompareOp::greater>);
   exports.add("greaterEqual", compareOf<CompareOp::greaterEqual>);
   exports.add("greaterEqualInts", compareIntsOf<CompareOp::greaterEqual>);
+  exports.add("greaterEqualBytes", compareBytesOf<CompareOp::greaterEqual>);
   exports.add("less", compareOf<CompareOp::less>);
   exports.add("lessInts", compareIntsOf<CompareOp::less>);
+  exports.add("lessBytes", compareBytesOf<CompareOp::less>);
   exports.add("lessEqual", compareOf<CompareOp::lessEqual>);
   exports.add("lessEqualInts", compareIntsOf<CompareOp::lessEqual>);
+  exports.add("lessEqualBytes", compareBytesOf<CompareOp::lessEqual>);
   exports.add("logicalAnd", logicalOf<LogicalOp::both>);
   exports.add("logicalOr", logicalOf<LogicalOp::either>);
   exports.add("negate", unaryOf<UnaryOp::negate>);
@@ -145,9 +136,21 @@ void registerElementwise(Exports& exports) {
   exports.add("expm1", unaryOf<UnaryOp::expm1>);
   exports.add("floor", unaryOf<UnaryOp::floor>);
   exports.add("ceil", unaryOf<UnaryOp::ceil>);
-  exports.add("select", select);
-  exports.add("bytesToFloats", fromBytes);
-  exports.add("intsToFloats", fromInts);
+  exports.add("tan", mathOf<MathFunction::tan>);
+  exports.add("asin", mathOf<MathFunction::asin>);
+  exports.add("acos", mathOf<MathFunction::acos>);
+  exports.add("atan", mathOf<MathFunction::atan>);
+  exports.add("sinh", mathOf<MathFunction::sinh>);
+  exports.add("cosh", mathOf<MathFunction::cosh>);
+  exports.add("asinh", mathOf<MathFunction::asinh>);
+  exports.add("acosh", mathOf<MathFunction::acosh>);
+  exports.add("atanh", mathOf<MathFunction::atanh>);
+  exports.add("softplus", mathOf<MathFunction::softplus>);
+  exports.add("selu", mathOf<MathFunction::selu>);
+  exports.add("round", mathOf<MathFunction::round>);
+  exports.add("sign", mathOf<MathFunction::sign>);
+  exports.add("modulo", mathBinaryOf<MathBinary::modulo>);
+  exports.add("atan2", mathBinaryOf<MathBinary::atan2>);
 }
 
 }  // namespace moe

@@ -1,4 +1,6 @@
 /* The ops of toolkit/ops that aren't about experts: see toolkit/backend/fusedFunctions.ts for the TypeScript side. */
+#include <algorithm>
+
 #include "adamw.h"
 #include "attention.h"
 #include "crossEntropy.h"
@@ -59,10 +61,12 @@ Status bindLayerNormBackward(Arguments& in) {
 Status bindRotary(Arguments& in) {
   int64_t B = in.integer("B"), T = in.integer("T"), heads = in.integer("heads"), D = in.integer("D");
   bool inverse = in.flag("inverse");
-  const float* x = in.floats("x", elementCount({B, T, heads, D}));
+  int64_t size = elementCount({B, T, heads, D});
+  const float* x = in.floats("x", size);
   const float* cosine = in.floats("cosine", elementCount({T, D / 2}));
   const float* sine = in.floats("sine", elementCount({T, D / 2}));
-  float* y = in.mutableFloats("y", elementCount({B, T, heads, D}));
+  float* y = in.mutableFloats("y", size);
+  if (size == 0) return Status::ok();
   return rotary(x, cosine, sine, B, T, heads, D, inverse, y);
 }
 
@@ -80,7 +84,9 @@ Status bindAttentionForward(Arguments& in) {
   const float* key = in.floats("key", keys);
   const float* value = in.floats("value", keys);
   float* y = in.mutableFloats("y", queries);
-  float* logSumExp = in.mutableFloats("logSumExp", elementCount({s.B, s.Q, s.Tq}));
+  int64_t rows = elementCount({s.B, s.Q, s.Tq});
+  float* logSumExp = in.mutableFloats("logSumExp", rows);
+  if (rows == 0) return Status::ok();
   return attentionForward(s, query, key, value, y, logSumExp);
 }
 
@@ -96,14 +102,19 @@ Status bindAttentionBackward(Arguments& in) {
   float* dQuery = in.mutableFloats("dQuery", queries);
   float* dKey = in.mutableFloats("dKey", keys);
   float* dValue = in.mutableFloats("dValue", keys);
+  if (queries == 0) {
+    std::fill_n(dKey, keys, 0.0f);
+    std::fill_n(dValue, keys, 0.0f);
+    return Status::ok();
+  }
   return attentionBackward(s, query, key, value, y, logSumExp, dy, dQuery, dKey, dValue);
 }
 
 Status bindCrossEntropyForward(Arguments& in) {
   int64_t N = in.integer("N"), V = in.integer("V");
   const float* logits = in.floats("logits", elementCount({N, V}));
-  const int32_t* targets = in.ints("targets", N);
-  const float* mask = in.floats("mask", N);
+  const int32_t* targets = in.indices("targets", N);
+  const float* mask = in.steeringFloats("mask", N);
   float* logSumExp = in.mutableFloats("logSumExp", N);
   double nats = 0.0;
   Status done = crossEntropyForward(logits, targets, mask, N, V, logSumExp, &nats);
@@ -115,8 +126,8 @@ Status bindCrossEntropyBackward(Arguments& in) {
   int64_t N = in.integer("N"), V = in.integer("V");
   double dNats = in.number("dNats");
   const float* logits = in.floats("logits", elementCount({N, V}));
-  const int32_t* targets = in.ints("targets", N);
-  const float* mask = in.floats("mask", N);
+  const int32_t* targets = in.indices("targets", N);
+  const float* mask = in.steeringFloats("mask", N);
   const float* logSumExp = in.floats("logSumExp", N);
   float* dLogits = in.mutableFloats("dLogits", elementCount({N, V}));
   return crossEntropyBackward(logits, targets, mask, logSumExp, dNats, N, V, dLogits);
@@ -132,23 +143,24 @@ Status bindAdamwUpdate(Arguments& in) {
   factors.secondScale = static_cast<float>(in.number("secondScale"));
   factors.epsilon = static_cast<float>(in.number("epsilon"));
   factors.learningRate = static_cast<float>(in.number("learningRate"));
-  factors.decay = static_cast<float>(in.number("decay"));
-  int64_t count = in.integer("count");
-  const float* gradient = in.floats("gradient", count);
-  const float* value = in.floats("value", count);
-  const float* first = in.floats("first", count);
-  const float* second = in.floats("second", count);
-  float* newValue = in.mutableFloats("newValue", count);
-  float* newFirst = in.mutableFloats("newFirst", count);
-  float* newSecond = in.mutableFloats("newSecond", count);
-  return adamwUpdate(factors, count, gradient, value, first, second, newValue, newFirst, newSecond);
+  std::vector<FloatRow> rows =
+      in.floatLists({{"gradients", false}, {"values", true}, {"firstMoments", true}, {"secondMoments", true}});
+  int64_t count = static_cast<int64_t>(rows.size());
+  const float* decays = in.floats("decays", count);
+  std::vector<AdamwParameter> parameters;
+  parameters.reserve(rows.size());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto& [length, data] = rows[i];
+    parameters.push_back({length, decays[i], data[0], data[1], data[2], data[3]});
+  }
+  return adamwUpdate(factors, parameters.data(), count);
 }
 
 Status bindSumOfSquares(Arguments& in) {
-  int64_t count = in.integer("count");
-  const float* x = in.floats("x", count);
+  std::vector<FloatSpan> spans;
+  for (const FloatRow& row : in.floatLists({{"x", false}})) spans.push_back({row.data[0], row.length});
   double sum = 0.0;
-  Status done = sumOfSquares(x, count, &sum);
+  Status done = sumOfSquares(spans.data(), static_cast<int64_t>(spans.size()), &sum);
   in.returns(sum);
   return done;
 }

@@ -2,46 +2,54 @@
 #include "dispatch.h"
 #include "expertFeedForward.h"
 #include "groups.h"
+#include "routerLosses.h"
 #include "routing.h"
 
 namespace moe {
 namespace {
 
 Status bindRouteTopKForward(Arguments& in) {
-  int64_t N = in.integer("N"), E = in.integer("E"), K = in.integer("K");
+  int64_t N = in.integer("N"), E = in.integer("E", 0, INT32_MAX), K = in.integer("K");
   bool renormalize = in.flag("renormalize");
-  const float* logits = in.floats("logits", elementCount({N, E}));
+  const float* logits = in.steeringFloats("logits", elementCount({N, E}));
   int32_t* ids = in.mutableInts("ids", elementCount({N, K}));
   float* weights = in.mutableFloats("weights", elementCount({N, K}));
   float* probabilities = in.mutableFloats("probabilities", elementCount({N, E}));
+  if (N == 0) return Status::ok();
   return routeTopKForward(logits, N, E, K, renormalize, ids, weights, probabilities);
 }
 
 Status bindRouteTopKBackward(Arguments& in) {
-  int64_t N = in.integer("N"), E = in.integer("E"), K = in.integer("K");
+  int64_t N = in.integer("N"), E = in.integer("E", 0, INT32_MAX), K = in.integer("K");
   bool renormalize = in.flag("renormalize");
-  const int32_t* ids = in.ints("ids", elementCount({N, K}));
+  const int32_t* ids = in.indices("ids", elementCount({N, K}));
   const float* weights = in.floats("weights", elementCount({N, K}));
   const float* probabilities = in.floats("probabilities", elementCount({N, E}));
   const float* dWeights = in.floats("dWeights", elementCount({N, K}));
   const float* dProbabilities = in.floats("dProbabilities", elementCount({N, E}));
-  float* dLogits = in.mutableFloats("dLogits", elementCount({N, E}));
+  int64_t made = elementCount({N, E});
+  float* dLogits = in.mutableFloats("dLogits", made);
+  if (made == 0) return Status::ok();
   return routeTopKBackward(ids, weights, probabilities, dWeights, dProbabilities, N, E, K, renormalize, dLogits);
 }
 
 Status bindGatherRows(Arguments& in) {
   int64_t rows = in.integer("rows"), count = in.integer("count"), C = in.integer("C");
   const float* x = in.floats("x", elementCount({rows, C}));
-  const int32_t* ids = in.ints("ids", count);
-  float* y = in.mutableFloats("y", elementCount({count, C}));
+  const int32_t* ids = in.indices("ids", count);
+  int64_t made = elementCount({count, C});
+  float* y = in.mutableFloats("y", made);
+  if (made == 0) return Status::ok();
   return gatherRows(x, ids, rows, count, C, y);
 }
 
 Status bindGatherRowsBackward(Arguments& in) {
-  int64_t rows = in.integer("rows"), count = in.integer("count"), C = in.integer("C");
-  const int32_t* ids = in.ints("ids", count);
+  int64_t rows = in.integer("rows"), count = in.integer("count", 0, INT32_MAX), C = in.integer("C");
+  const int32_t* ids = in.indices("ids", count);
   const float* dy = in.floats("dy", elementCount({count, C}));
-  float* dx = in.mutableFloats("dx", elementCount({rows, C}));
+  int64_t made = elementCount({rows, C});
+  float* dx = in.mutableFloats("dx", made);
+  if (made == 0) return Status::ok();
   return gatherRowsBackward(ids, dy, rows, count, C, dx);
 }
 
@@ -49,19 +57,24 @@ Status bindCombineRows(Arguments& in) {
   int64_t N = in.integer("N"), K = in.integer("K"), C = in.integer("C");
   const float* rows = in.floats("rows", elementCount({N, K, C}));
   const float* weights = in.floatsOrNull("weights", elementCount({N, K}));
-  const int32_t* tokenSlot = in.ints("tokenSlot", elementCount({N, K}));
-  float* y = in.mutableFloats("y", elementCount({N, C}));
+  const int32_t* tokenSlot = in.indices("tokenSlot", elementCount({N, K}));
+  int64_t made = elementCount({N, C});
+  float* y = in.mutableFloats("y", made);
+  if (made == 0) return Status::ok();
   return combineRows(rows, weights, tokenSlot, N, K, C, y);
 }
 
 Status bindCombineRowsBackward(Arguments& in) {
   int64_t N = in.integer("N"), K = in.integer("K"), C = in.integer("C");
+  int64_t slots = elementCount({N, K});
   const float* rows = in.floats("rows", elementCount({N, K, C}));
-  const float* weights = in.floats("weights", elementCount({N, K}));
-  const int32_t* tokenSlot = in.ints("tokenSlot", elementCount({N, K}));
+  const float* weights = in.floats("weights", slots);
+  const int32_t* tokenSlot = in.indices("tokenSlot", slots);
   const float* dy = in.floats("dy", elementCount({N, C}));
   float* dRows = in.mutableFloats("dRows", elementCount({N, K, C}));
-  float* dWeights = in.mutableFloats("dWeights", elementCount({N, K}));
+  float* dWeights = in.mutableFloats("dWeights", slots);
+  if (slots == 0) return Status::ok();
+  if (slots > INT32_MAX) return Status::outOfRange("N · K", slots, 0, INT32_MAX);
   return combineRowsBackward(rows, weights, tokenSlot, dy, N, K, C, dRows, dWeights);
 }
 
@@ -69,9 +82,11 @@ ExpertPlan expertPlan(Arguments& in) {
   ExpertPlan plan;
   plan.N = in.integer("N"), plan.K = in.integer("K", 1), plan.C = in.integer("C");
   plan.H = in.integer("H"), plan.E = in.integer("E");
-  plan.offsets = in.ints("offsets", plan.E + 1);
-  plan.slotToken = in.ints("slotToken", elementCount({plan.N, plan.K}));
-  plan.tokenSlot = in.ints("tokenSlot", elementCount({plan.N, plan.K}));
+  plan.offsets = in.indices("offsets", plan.E + 1);
+  int64_t slots = elementCount({plan.N, plan.K});
+  if (slots > INT32_MAX) throw Status::outOfRange("N · K", slots, 0, INT32_MAX);
+  plan.slotToken = in.indices("slotToken", slots);
+  plan.tokenSlot = in.indices("tokenSlot", slots);
   return plan;
 }
 
@@ -83,6 +98,7 @@ Status bindExpertFeedForward(Arguments& in) {
   const float* down = in.floats("down", elementCount({plan.E, plan.H, plan.C}));
   float* activations = in.mutableFloats("activations", elementCount({plan.N, plan.K, 2, plan.H}));
   float* y = in.mutableFloats("y", elementCount({plan.N, plan.C}));
+  if (plan.N == 0) return Status::ok();
   return expertFeedForward(plan, x, weights, gateUp, down, activations, y);
 }
 
@@ -103,6 +119,46 @@ Status bindExpertFeedForwardBackward(Arguments& in) {
   return expertFeedForwardBackward(plan, x, weights, gateUp, down, dy, activations, dx, dWeights, dGateUp, dDown);
 }
 
+Status bindBalanceLossForward(Arguments& in) {
+  int64_t N = in.integer("N"), K = in.integer("K"), E = in.integer("E", 0, INT32_MAX);
+  const int32_t* ids = in.indices("ids", elementCount({N, K}));
+  const float* probabilities = in.floats("probabilities", elementCount({N, E}));
+  const float* mask = in.floats("mask", N);
+  float* share = in.mutableFloats("share", E);
+  double loss = 0.0;
+  Status done = balanceLossForward(ids, probabilities, mask, N, K, E, share, &loss);
+  in.returns(loss);
+  return done;
+}
+
+Status bindBalanceLossBackward(Arguments& in) {
+  int64_t N = in.integer("N"), E = in.integer("E");
+  double dLoss = in.number("dLoss");
+  const float* share = in.floats("share", E);
+  const float* mask = in.floats("mask", N);
+  float* dProbabilities = in.mutableFloats("dProbabilities", elementCount({N, E}));
+  return balanceLossBackward(share, mask, dLoss, N, E, dProbabilities);
+}
+
+Status bindZLossForward(Arguments& in) {
+  int64_t N = in.integer("N"), E = in.integer("E", 1);
+  const float* logits = in.floats("logits", elementCount({N, E}));
+  const float* mask = in.floats("mask", N);
+  double loss = 0.0;
+  Status done = zLossForward(logits, mask, N, E, &loss);
+  in.returns(loss);
+  return done;
+}
+
+Status bindZLossBackward(Arguments& in) {
+  int64_t N = in.integer("N"), E = in.integer("E", 1);
+  double dLoss = in.number("dLoss");
+  const float* logits = in.floats("logits", elementCount({N, E}));
+  const float* mask = in.floats("mask", N);
+  float* dLogits = in.mutableFloats("dLogits", elementCount({N, E}));
+  return zLossBackward(logits, mask, dLoss, N, E, dLogits);
+}
+
 }  // namespace
 
 void registerFusedOpsExperts(Exports& exports) {
@@ -114,6 +170,10 @@ void registerFusedOpsExperts(Exports& exports) {
   exports.add("combineRowsBackward", bindCombineRowsBackward);
   exports.add("expertFeedForward", bindExpertFeedForward);
   exports.add("expertFeedForwardBackward", bindExpertFeedForwardBackward);
+  exports.add("balanceLossForward", bindBalanceLossForward);
+  exports.add("balanceLossBackward", bindBalanceLossBackward);
+  exports.add("zLossForward", bindZLossForward);
+  exports.add("zLossBackward", bindZLossBackward);
 }
 
 }  // namespace moe

@@ -24,6 +24,21 @@ void setB(Gemm& problem, const float* b, Strides strides) {
   problem.b = b, problem.bRowStride = strides.row, problem.bColumnStride = strides.column;
 }
 
+/** Multiplies `count` problems, describe(i) each, a thousand at a time: a list of millions of tiny ones would need more
+ *  memory than their matrices. */
+template <class Describe>
+Status multiplyAll(int64_t count, Describe&& describe) {
+  constexpr int64_t kAtOnce = 1024;
+  std::vector<Gemm> problems(static_cast<size_t>(count < kAtOnce ? count : kAtOnce));
+  for (int64_t first = 0; first < count; first += kAtOnce) {
+    int64_t now = count - first < kAtOnce ? count - first : kAtOnce;
+    for (int64_t i = 0; i < now; ++i) problems[i] = describe(first + i);
+    Status done = groupedMatmul(problems.data(), now);
+    if (!done.isOk()) return done;
+  }
+  return Status::ok();
+}
+
 /** matmul(batch, m, n, k, transposeA, transposeB, aBatches, bBatches, a, b, out)
  *  out [batch, m, n] = A · B, where A is a[aBatches, m, k] ([…, k, m] when transposed) and aBatches is batch or 1
  *  (the same for all); B likewise. */
@@ -35,7 +50,9 @@ Status matmulBatch(Arguments& in) {
   if (bBatches != 1 && bBatches != batch) return Status::shape("bBatches", bBatches, batch);
   const float* a = in.floats("a", elementCount({aBatches, m, k}));
   const float* b = in.floats("b", elementCount({bBatches, k, n}));
-  float* out = in.mutableFloats("out", elementCount({batch, m, n}));
+  int64_t made = elementCount({batch, m, n});
+  float* out = in.mutableFloats("out", made);
+  if (made == 0) return Status::ok();
 
   Gemm one;
   one.m = m, one.n = n, one.k = k;
@@ -47,20 +64,21 @@ Status matmulBatch(Arguments& in) {
     one.m = batch * m;
     return matmul(one);
   }
-  std::vector<Gemm> problems(static_cast<size_t>(batch), one);
-  for (int64_t i = 0; i < batch; ++i) {
-    problems[i].a = a + (aBatches == 1 ? 0 : i * m * k);
-    problems[i].b = b + (bBatches == 1 ? 0 : i * k * n);
-    problems[i].c = out + i * m * n;
-  }
-  return groupedMatmul(problems.data(), batch);
+  return multiplyAll(batch, [&](int64_t i) {
+    Gemm problem = one;
+    problem.a = a + (aBatches == 1 ? 0 : i * m * k);
+    problem.b = b + (bBatches == 1 ? 0 : i * k * n);
+    problem.c = out + i * m * n;
+    return problem;
+  });
 }
 
-/** offsets[0 … groups] must rise and stay within [0, rows]. */
+/** offsets[0 … groups] must rise from 0 to rows. */
 Status checkOffsets(const int32_t* offsets, int64_t groups, int64_t rows) {
   int64_t before = 0;
   for (int64_t i = 0; i <= groups; ++i) {
-    if (offsets[i] < before || offsets[i] > rows) return Status::outOfRange("offsets", offsets[i], before, rows);
+    int64_t lowest = i == groups ? rows : before, highest = i == 0 ? 0 : rows;
+    if (offsets[i] < lowest || offsets[i] > highest) return Status::outOfRange("offsets", offsets[i], lowest, highest);
     before = offsets[i];
   }
   return Status::ok();
@@ -73,22 +91,22 @@ Status matmulGroups(Arguments& in) {
   int64_t groups = in.integer("groups"), rows = in.integer("rows"), inner = in.integer("inner");
   int64_t columns = in.integer("columns");
   bool transposed = in.flag("transposeWeights");
-  const int32_t* offsets = in.ints("offsets", groups + 1);
+  const int32_t* offsets = in.indices("offsets", groups + 1);
   const float* a = in.floats("a", elementCount({rows, inner}));
   const float* weights = in.floats("weights", elementCount({groups, inner, columns}));
-  float* out = in.mutableFloats("out", elementCount({rows, columns}));
+  int64_t made = elementCount({rows, columns});
+  float* out = in.mutableFloats("out", made);
   Status offsetsFit = checkOffsets(offsets, groups, rows);
-  if (!offsetsFit.isOk()) return offsetsFit;
+  if (!offsetsFit.isOk() || made == 0) return offsetsFit;
 
-  std::vector<Gemm> problems(static_cast<size_t>(groups));
-  for (int64_t g = 0; g < groups; ++g) {
-    Gemm& one = problems[g];
+  return multiplyAll(groups, [&](int64_t g) {
+    Gemm one;
     one.m = offsets[g + 1] - offsets[g], one.n = columns, one.k = inner;
     setA(one, a + offsets[g] * inner, stridesOf(one.m, inner, false));
     setB(one, weights + g * inner * columns, stridesOf(inner, columns, transposed));
     one.c = out + offsets[g] * columns, one.cRowStride = columns;
-  }
-  return groupedMatmul(problems.data(), groups);
+    return one;
+  });
 }
 
 /** matmulGroupsWeightGradient(groups, rows, inner, columns, offsets, a, gradient, out)
@@ -97,22 +115,22 @@ Status matmulGroups(Arguments& in) {
 Status matmulGroupsWeightGradient(Arguments& in) {
   int64_t groups = in.integer("groups"), rows = in.integer("rows"), inner = in.integer("inner");
   int64_t columns = in.integer("columns");
-  const int32_t* offsets = in.ints("offsets", groups + 1);
+  const int32_t* offsets = in.indices("offsets", groups + 1);
   const float* a = in.floats("a", elementCount({rows, inner}));
   const float* gradient = in.floats("gradient", elementCount({rows, columns}));
-  float* out = in.mutableFloats("out", elementCount({groups, inner, columns}));
+  int64_t made = elementCount({groups, inner, columns});
+  float* out = in.mutableFloats("out", made);
   Status offsetsFit = checkOffsets(offsets, groups, rows);
-  if (!offsetsFit.isOk()) return offsetsFit;
+  if (!offsetsFit.isOk() || made == 0) return offsetsFit;
 
-  std::vector<Gemm> problems(static_cast<size_t>(groups));
-  for (int64_t g = 0; g < groups; ++g) {
-    Gemm& one = problems[g];
+  return multiplyAll(groups, [&](int64_t g) {
+    Gemm one;
     one.m = inner, one.n = columns, one.k = offsets[g + 1] - offsets[g];
     setA(one, a + offsets[g] * inner, {1, inner});
     setB(one, gradient + offsets[g] * columns, stridesOf(one.k, columns, false));
     one.c = out + g * inner * columns, one.cRowStride = columns;
-  }
-  return groupedMatmul(problems.data(), groups);
+    return one;
+  });
 }
 
 }  // namespace

@@ -31,23 +31,22 @@ void stayLoaded() {
 }
 
 /** setErrorClass(class): errors are made as new class({code, what, why, fix}). */
-napi_value setErrorClass(napi_env env, napi_callback_info info) {
-  size_t count = 1;
-  napi_value errorClass = nullptr;
-  napi_get_cb_info(env, info, &count, &errorClass, nullptr, nullptr);
+Status setErrorClass(Arguments& in) {
+  napi_value errorClass = in.constructor("errorClass");
   napi_ref reference = nullptr;
-  if (napi_create_reference(env, errorClass, 1, &reference) == napi_ok)
-    napi_set_instance_data(env, reference, nullptr, nullptr);
-  return nullptr;
+  void* before = nullptr;
+  if (napi_create_reference(in.env(), errorClass, 1, &reference) != napi_ok) return Status::outOfMemory("the error class", 0);
+  napi_get_instance_data(in.env(), &before);
+  napi_set_instance_data(in.env(), reference, nullptr, nullptr);
+  if (before != nullptr) napi_delete_reference(in.env(), static_cast<napi_ref>(before));
+  return Status::ok();
 }
 
-void registerControl(napi_env env, napi_value exports, Exports& functions) {
+void registerControl(Exports& functions) {
+  functions.add("setErrorClass", setErrorClass);
   functions.add("setThreads", setThreads);
   functions.add("threads", threads);
   functions.add("instructionSet", instructionSet);
-  napi_value made = nullptr;
-  napi_create_function(env, "setErrorClass", NAPI_AUTO_LENGTH, setErrorClass, nullptr, &made);
-  napi_set_named_property(env, exports, "setErrorClass", made);
 }
 
 }  // namespace
@@ -56,7 +55,7 @@ void registerControl(napi_env env, napi_value exports, Exports& functions) {
 NAPI_MODULE_INIT() {
   moe::stayLoaded();
   moe::Exports functions(env, exports);
-  moe::registerControl(env, exports, functions);
+  moe::registerControl(functions);
   // Without an instruction set that this processor has, no kernel may be reached: binding.ts asks instructionSet().
   if (moe::chosenIsa() == moe::Isa::none) return exports;
   for (moe::RegisterGroup registerGroup : moe::kGroups) registerGroup(functions);

@@ -1,5 +1,6 @@
 #include "groups.h"
 #include "reduction.h"
+#include "running.h"
 
 namespace moe {
 namespace {
@@ -10,36 +11,50 @@ Status reduceOf(Arguments& in) {
   int64_t outer = in.integer("outer"), length = in.integer("length"), inner = in.integer("inner");
   float scale = static_cast<float>(in.number("scale"));
   const float* x = in.floats("x", elementCount({outer, length, inner}));
-  return reduce(Op, outer, length, inner, scale, x, in.mutableFloats("out", elementCount({outer, inner})));
+  int64_t made = elementCount({outer, inner});
+  float* out = in.mutableFloats("out", made);
+  if (made == 0) return Status::ok();
+  return reduce(Op, outer, length, inner, scale, x, out);
 }
 
 /** indexOfLargest(outer, length, inner, x, out) and indexOfSmallest */
 template <bool OfLargest>
 Status indexOf(Arguments& in) {
-  int64_t outer = in.integer("outer"), length = in.integer("length"), inner = in.integer("inner");
+  int64_t outer = in.integer("outer"), length = in.integer("length", 0, INT32_MAX), inner = in.integer("inner");
   const float* x = in.floats("x", elementCount({outer, length, inner}));
-  return indexOfExtreme(OfLargest, outer, length, inner, x, in.mutableInts("out", elementCount({outer, inner})));
+  int64_t made = elementCount({outer, inner});
+  int32_t* out = in.mutableInts("out", made);
+  if (made == 0) return Status::ok();
+  return indexOfExtreme(OfLargest, outer, length, inner, x, out);
 }
 
-/** cumulativeSum(outer, length, inner, isExclusive, isReversed, x, out) */
-Status runningSum(Arguments& in) {
-  int64_t outer = in.integer("outer"), length = in.integer("length"), inner = in.integer("inner");
-  bool isExclusive = in.flag("isExclusive"), isReversed = in.flag("isReversed");
-  int64_t size = elementCount({outer, length, inner});
+/** cumulativeSum(outer, length, inner, isExclusive, isReversed, x, out) and cumulativeProduct */
+template <bool OfProducts>
+Status runningOf(Arguments& in) {
+  Running running;
+  running.outer = in.integer("outer"), running.length = in.integer("length"), running.inner = in.integer("inner");
+  running.ofProducts = OfProducts;
+  running.isExclusive = in.flag("isExclusive"), running.isReversed = in.flag("isReversed");
+  int64_t size = elementCount({running.outer, running.length, running.inner});
   const float* x = in.floats("x", size);
-  return cumulativeSum(outer, length, inner, isExclusive, isReversed, x, in.mutableFloats("out", size));
+  float* out = in.mutableFloats("out", size);
+  if (size == 0) return Status::ok();
+  return runFloats(running, x, out);
 }
 
 /** softmax(rows, columns, x, out) */
 Status softmax(Arguments& in) {
   int64_t rows = in.integer("rows"), columns = in.integer("columns");
-  const float* x = in.floats("x", elementCount({rows, columns}));
-  return softmaxRows(rows, columns, x, in.mutableFloats("out", elementCount({rows, columns})));
+  int64_t size = elementCount({rows, columns});
+  const float* x = in.floats("x", size);
+  float* out = in.mutableFloats("out", size);
+  if (size == 0) return Status::ok();
+  return softmaxRows(rows, columns, x, out);
 }
 
 /** topK(rows, columns, k, x, values, indices) */
 Status topK(Arguments& in) {
-  int64_t rows = in.integer("rows"), columns = in.integer("columns"), k = in.integer("k");
+  int64_t rows = in.integer("rows"), columns = in.integer("columns", 0, INT32_MAX), k = in.integer("k");
   const float* x = in.floats("x", elementCount({rows, columns}));
   float* values = in.mutableFloats("values", elementCount({rows, k}));
   return largestOfRows(rows, columns, k, x, values, in.mutableInts("indices", elementCount({rows, k})));
@@ -54,7 +69,8 @@ void registerReductions(Exports& exports) {
   exports.add("smallest", reduceOf<ReduceOp::minimum>);
   exports.add("indexOfLargest", indexOf<true>);
   exports.add("indexOfSmallest", indexOf<false>);
-  exports.add("cumulativeSum", runningSum);
+  exports.add("cumulativeSum", runningOf<false>);
+  exports.add("cumulativeProduct", runningOf<true>);
   exports.add("softmax", softmax);
   exports.add("topK", topK);
 }

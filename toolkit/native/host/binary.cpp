@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "broadcast.h"
+#include "rows.h"
 
 namespace moe::MOE_ISA {
 namespace {
@@ -35,13 +36,9 @@ template <BinaryOp Op, bool AMoves, bool BMoves>
 void rowOf(const float* a, const float* b, float* out, int64_t count) {
   vf constantA = AMoves ? vf{} : broadcast(*a);
   vf constantB = BMoves ? vf{} : broadcast(*b);
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes)
-    store(out + i, apply<Op>(AMoves ? load(a + i) : constantA, BMoves ? load(b + i) : constantB));
-  int64_t left = count - i;
-  if (left > 0)
-    storeFirst(out + i, apply<Op>(AMoves ? loadFirst(a + i, left) : constantA, BMoves ? loadFirst(b + i, left) : constantB),
-               left);
+  forEachVector(count, [&](int64_t i, auto lanes) {
+    lanes.store(out + i, apply<Op>(AMoves ? lanes.load(a + i) : constantA, BMoves ? lanes.load(b + i) : constantB));
+  });
 }
 
 template <BinaryOp Op>

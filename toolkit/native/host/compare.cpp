@@ -59,40 +59,13 @@ Status compareInts(CompareOp op, const Broadcast& shape, const int32_t* a, const
   return runCompare(op, shape, a, b, out);
 }
 
+Status compareBytes(CompareOp op, const Broadcast& shape, const uint8_t* a, const uint8_t* b, uint8_t* out) {
+  return runCompare(op, shape, a, b, out);
+}
+
 Status logical(LogicalOp op, const Broadcast& shape, const uint8_t* a, const uint8_t* b, uint8_t* out) {
   if (op == LogicalOp::both) return run<LogicalOp::both>(shape, a, b, out);
   return run<LogicalOp::either>(shape, a, b, out);
-}
-
-Status selectValues(int64_t count, const uint8_t* condition, const float* yes, const float* no, float* out) {
-  parallelRanges(count, kElementwiseGrain, [&](int64_t begin, int64_t end, int) {
-    const uint8_t* __restrict isYes = condition;
-    const float *__restrict a = yes, *__restrict b = no;
-    float* __restrict to = out;
-    for (int64_t i = begin; i < end; ++i) {
-      float fromA = a[i], fromB = b[i];  // both are read, so that the loop has no branch
-      to[i] = isYes[i] == 1 ? fromA : fromB;
-    }
-  });
-  return Status::ok();
-}
-
-Status bytesToFloats(int64_t count, const uint8_t* x, float* out) {
-  parallelRanges(count, kElementwiseGrain, [&](int64_t begin, int64_t end, int) {
-    const uint8_t* __restrict from = x;
-    float* __restrict to = out;
-    for (int64_t i = begin; i < end; ++i) to[i] = static_cast<float>(from[i]);
-  });
-  return Status::ok();
-}
-
-Status intsToFloats(int64_t count, const int32_t* x, float* out) {
-  parallelRanges(count, kElementwiseGrain, [&](int64_t begin, int64_t end, int) {
-    const int32_t* __restrict from = x;
-    float* __restrict to = out;
-    for (int64_t i = begin; i < end; ++i) to[i] = static_cast<float>(from[i]);
-  });
-  return Status::ok();
 }
 
 }  // namespace moe::MOE_ISA

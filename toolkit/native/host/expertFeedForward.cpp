@@ -1,5 +1,7 @@
 #include "expertFeedForward.h"
 
+#include <type_traits>
+
 #include "dispatch.h"
 #include "matmul.h"
 #include "parallel.h"
@@ -31,9 +33,9 @@ Status checkPlan(const ExpertPlan& plan, int32_t* assignment) {
 }
 
 /** One product for each expert, all in one round of threads. describe(e, first, count) makes that of expert e, whose
- *  slots are [first, first + count). */
-template <class Describe>
-Status multiplyPerExpert(const ExpertPlan& plan, Describe&& describe) {
+ *  slots are [first, first + count). done(begin, end), unless null, gets the slots whose rows are finished. */
+template <class Describe, class Done>
+Status multiplyPerExpert(const ExpertPlan& plan, Describe&& describe, Done&& done) {
   Scratch room(1, (plan.E * static_cast<int64_t>(sizeof(Gemm)) + 3) / 4);
   if (!room.isOk()) return room.status("the products of expertFeedForward");
   Gemm* products = static_cast<Gemm*>(room.bytes());
@@ -41,13 +43,25 @@ Status multiplyPerExpert(const ExpertPlan& plan, Describe&& describe) {
     int64_t first = plan.offsets[e];
     products[e] = describe(e, first, plan.offsets[e + 1] - first);
   }
-  return groupedMatmul(products, plan.E);
+  if constexpr (std::is_null_pointer_v<std::remove_reference_t<Done>>) {
+    return groupedMatmul(products, plan.E);
+  } else {
+    auto rowsDone = [&](int64_t e, int64_t firstRow, int64_t rows) {
+      int64_t begin = plan.offsets[e] + firstRow;
+      done(begin, begin + rows);
+    };
+    auto call = [](void* context, int64_t e, int64_t firstRow, int64_t rows) {
+      (*static_cast<decltype(rowsDone)*>(context))(e, firstRow, rows);
+    };
+    return groupedMatmul(products, plan.E, RowsDone{call, &rowsDone});
+  }
 }
 
 /** rows [S, in] · matrix of the slot's expert: out [S, columns]. `tokens` gathers the rows by slot when not null. */
+template <class Done = std::nullptr_t>
 Status multiplyRows(const ExpertPlan& plan, const float* rows, const int32_t* tokens, int64_t in,
-                    const float* matrices, bool transposed, int64_t columns, float* out) {
-  return multiplyPerExpert(plan, [&](int64_t e, int64_t first, int64_t count) {
+                    const float* matrices, bool transposed, int64_t columns, float* out, Done&& done = nullptr) {
+  auto describe = [&](int64_t e, int64_t first, int64_t count) {
     Gemm one;
     one.m = count, one.n = columns, one.k = in;
     one.a = tokens != nullptr ? rows : rows + first * in;
@@ -58,14 +72,15 @@ Status multiplyRows(const ExpertPlan& plan, const float* rows, const int32_t* to
     one.bColumnStride = transposed ? in : 1;
     one.c = out + first * columns, one.cRowStride = columns;
     return one;
-  });
+  };
+  return multiplyPerExpert(plan, describe, done);
 }
 
 /** out[e] [in, columns] = rowsᵀ · gradient over the slots of e; zeros for an expert without slots. `tokens` gathers
  *  rows [., in] by slot when not null; gradient [S, columns]. */
 Status multiplyWeightGradient(const ExpertPlan& plan, const float* rows, const int32_t* tokens, int64_t in,
                               const float* gradient, int64_t columns, float* out) {
-  return multiplyPerExpert(plan, [&](int64_t e, int64_t first, int64_t count) {
+  auto describe = [&](int64_t e, int64_t first, int64_t count) {
     Gemm one;
     one.m = in, one.n = columns, one.k = count;
     one.a = tokens != nullptr ? rows : rows + first * in;
@@ -74,49 +89,46 @@ Status multiplyWeightGradient(const ExpertPlan& plan, const float* rows, const i
     one.b = gradient + first * columns, one.bRowStride = columns;
     one.c = out + e * in * columns, one.cRowStride = columns;
     return one;
-  });
+  };
+  return multiplyPerExpert(plan, describe, nullptr);
 }
 
-/** hidden[s] = silu(g) ∘ u. */
-void activate(const float* activations, int64_t S, int64_t H, float* hidden) {
-  parallelRanges(S, rowGrain(2 * H), [&](int64_t begin, int64_t end, int) {
-    for (int64_t s = begin; s < end; ++s) {
-      const float* gate = activations + s * 2 * H;
-      float* to = hidden + s * H;
-      forEachVector(H, [&](int64_t h, auto lanes) {
-        vf g = lanes.load(gate + h);
-        lanes.store(to + h, g * vsigmoid(g) * lanes.load(gate + H + h));
-      });
-    }
-  });
+/** hidden[s] = silu(g) ∘ u for slots [begin, end). */
+void activate(const float* activations, int64_t begin, int64_t end, int64_t H, float* hidden) {
+  for (int64_t s = begin; s < end; ++s) {
+    const float* gate = activations + s * 2 * H;
+    float* to = hidden + s * H;
+    forEachVector(H, [&](int64_t h, auto lanes) {
+      vf g = lanes.load(gate + h);
+      lanes.store(to + h, g * vsigmoid(g) * lanes.load(gate + H + h));
+    });
+  }
 }
 
-/** Backward through the activation, in place. On entry hidden[s] is the gradient of the unweighted hidden row; on exit
- *  it is weight · hidden row, activations[s] the gradient of [g, u], and dWeights the gradient of the weights. */
-void activateBackward(const ExpertPlan& plan, const int32_t* assignment, const float* weights, float* activations,
-                      float* hidden, float* dWeights) {
-  int64_t H = plan.H;
-  parallelRanges(plan.N * plan.K, rowGrain(2 * H), [&](int64_t begin, int64_t end, int) {
-    for (int64_t s = begin; s < end; ++s) {
-      float* gate = activations + s * 2 * H;
-      float* up = gate + H;
-      float* row = hidden + s * H;
-      float weight = weights[assignment[s]];
-      vf dWeight = {};
-      forEachVector(H, [&](int64_t h, auto lanes) {
-        vf g = lanes.load(gate + h), u = lanes.load(up + h), d = lanes.load(row + h);
-        vf sigmoid = vsigmoid(g);
-        vf silu = g * sigmoid;
-        vf slope = sigmoid * (1.0f + g * (1.0f - sigmoid));
-        vf value = silu * u;
-        dWeight = fma(value, d, dWeight);
-        lanes.store(row + h, value * weight);
-        lanes.store(gate + h, d * u * slope * weight);
-        lanes.store(up + h, d * silu * weight);
-      });
-      dWeights[assignment[s]] = hsum(dWeight);
-    }
-  });
+/** Backward through the activation of slots [begin, end), in place. On entry hidden[s] is the gradient of the unweighted
+ *  hidden row; on exit it is weight · hidden row, activations[s] the gradient of [g, u], and dWeights the gradient of
+ *  the weights. */
+void activateBackward(int64_t begin, int64_t end, int64_t H, const int32_t* assignment, const float* weights,
+                      float* activations, float* hidden, float* dWeights) {
+  for (int64_t s = begin; s < end; ++s) {
+    float* gate = activations + s * 2 * H;
+    float* up = gate + H;
+    float* row = hidden + s * H;
+    float weight = weights[assignment[s]];
+    vf dWeight = {};
+    forEachVector(H, [&](int64_t h, auto lanes) {
+      vf g = lanes.load(gate + h), u = lanes.load(up + h), d = lanes.load(row + h);
+      vf sigmoid = vsigmoid(g);
+      vf silu = g * sigmoid;
+      vf slope = sigmoid * (1.0f + g * (1.0f - sigmoid));
+      vf value = silu * u;
+      dWeight = fma(value, d, dWeight);
+      lanes.store(row + h, value * weight);
+      lanes.store(gate + h, d * u * slope * weight);
+      lanes.store(up + h, d * silu * weight);
+    });
+    dWeights[assignment[s]] = hsum(dWeight);
+  }
 }
 
 }  // namespace
@@ -129,9 +141,9 @@ Status expertFeedForward(const ExpertPlan& plan, const float* x, const float* we
   if (!hidden.isOk()) return hidden.status("the hidden rows of expertFeedForward");
   if (!rows.isOk()) return rows.status("the output rows of expertFeedForward");
   Status done = checkPlan(plan, assignment.ints());
-  if (done.isOk()) done = multiplyRows(plan, x, plan.slotToken, C, gateUp, false, 2 * H, activations);
+  auto activateRows = [&](int64_t begin, int64_t end) { activate(activations, begin, end, H, hidden.floats()); };
+  if (done.isOk()) done = multiplyRows(plan, x, plan.slotToken, C, gateUp, false, 2 * H, activations, activateRows);
   if (!done.isOk()) return done;
-  activate(activations, S, H, hidden.floats());
   done = multiplyRows(plan, hidden.floats(), nullptr, H, down, false, C, rows.floats());
   if (!done.isOk()) return done;
   return combineRows(rows.floats(), weights, plan.tokenSlot, plan.N, plan.K, C, y);
@@ -153,9 +165,11 @@ Status expertFeedForwardBackward(const ExpertPlan& plan, const float* x, const f
   if (!done.isOk()) return done;
   // dy by slot is needed twice, once as the B of a product, which can't gather: one copy.
   done = gatherRows(dy, plan.slotToken, plan.N, S, C, rows);
-  if (done.isOk()) done = multiplyRows(plan, rows, nullptr, C, down, true, H, hidden);
+  auto activateRows = [&](int64_t begin, int64_t end) {
+    activateBackward(begin, end, H, assignment, weights, activations, hidden, dWeights);
+  };
+  if (done.isOk()) done = multiplyRows(plan, rows, nullptr, C, down, true, H, hidden, activateRows);
   if (!done.isOk()) return done;
-  activateBackward(plan, assignment, weights, activations, hidden, dWeights);
   done = multiplyWeightGradient(plan, hidden, nullptr, H, rows, C, dDown);
   if (done.isOk()) done = multiplyWeightGradient(plan, x, plan.slotToken, C, activations, 2 * H, dGateUp);
   if (done.isOk()) done = multiplyRows(plan, activations, nullptr, 2 * H, gateUp, true, C, rows);

@@ -9,6 +9,30 @@ namespace {
 
 constexpr int64_t kTaskElements = 1 << 15;
 
+MOE_INLINE float sum(float a, float b) { return a + b; }
+MOE_INLINE int32_t sum(int32_t a, int32_t b) { return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b)); }
+
+template <class Element>
+Status scatterAdd(int64_t length, int64_t slice, int64_t count, const int32_t* indices, const Element* updates,
+                  Element* out) {
+  // Each thread owns some columns of every slice, so that sums keep their order and need no locks.
+  int64_t threads = count * slice >= kTaskElements ? threadCount() : 1;
+  int64_t columnsPerTask = (slice + threads - 1) / threads;
+  columnsPerTask = (columnsPerTask + kLanes - 1) / kLanes * kLanes;
+  if (slice == 0) return Status::ok();
+  parallelRanges(slice, columnsPerTask, [&](int64_t begin, int64_t end, int) {
+    for (int64_t row = 0; row < length; ++row)
+      std::memset(out + row * slice + begin, 0, static_cast<size_t>(end - begin) * sizeof(Element));
+    for (int64_t i = 0; i < count; ++i) {
+      if (indices[i] < 0 || indices[i] >= length) continue;
+      const Element* from = updates + i * slice;
+      Element* to = out + indices[i] * slice;
+      for (int64_t column = begin; column < end; ++column) to[column] = sum(to[column], from[column]);
+    }
+  });
+  return Status::ok();
+}
+
 }  // namespace
 
 Status gatherSlices(int64_t batch, int64_t outer, int64_t length, int64_t slice, int64_t count, int64_t elementBytes,
@@ -31,22 +55,12 @@ Status gatherSlices(int64_t batch, int64_t outer, int64_t length, int64_t slice,
 
 Status scatterAddSlices(int64_t length, int64_t slice, int64_t count, const int32_t* indices, const float* updates,
                         float* out) {
-  // Each thread owns some columns of every slice, so that sums keep their order and need no locks.
-  int64_t threads = count * slice >= kTaskElements ? threadCount() : 1;
-  int64_t columnsPerTask = (slice + threads - 1) / threads;
-  columnsPerTask = (columnsPerTask + kLanes - 1) / kLanes * kLanes;
-  if (slice == 0) return Status::ok();
-  parallelRanges(slice, columnsPerTask, [&](int64_t begin, int64_t end, int) {
-    for (int64_t row = 0; row < length; ++row)
-      std::memset(out + row * slice + begin, 0, static_cast<size_t>(end - begin) * sizeof(float));
-    for (int64_t i = 0; i < count; ++i) {
-      if (indices[i] < 0 || indices[i] >= length) continue;
-      const float* from = updates + i * slice;
-      float* to = out + indices[i] * slice;
-      for (int64_t column = begin; column < end; ++column) to[column] += from[column];
-    }
-  });
-  return Status::ok();
+  return scatterAdd(length, slice, count, indices, updates, out);
+}
+
+Status scatterAddIntSlices(int64_t length, int64_t slice, int64_t count, const int32_t* indices, const int32_t* updates,
+                           int32_t* out) {
+  return scatterAdd(length, slice, count, indices, updates, out);
 }
 
 }  // namespace moe::MOE_ISA

@@ -6,15 +6,6 @@
 #include "simd.h"
 
 namespace moe::MOE_ISA {
-namespace {
-
-MOE_INLINE float sumOfRow(const float* from, int64_t C) {
-  vf sum = {};
-  forEachVector(C, [&](int64_t c, auto lanes) { sum += lanes.load(from + c); });
-  return hsum(sum);
-}
-
-}  // namespace
 
 Status layerNormForward(const float* x, const float* gain, const float* bias, float epsilon, int64_t rows, int64_t C,
                         float* y, float* mean, float* scale) {
@@ -22,15 +13,19 @@ Status layerNormForward(const float* x, const float* gain, const float* bias, fl
     for (int64_t r = begin; r < end; ++r) {
       const float* from = x + r * C;
       float* to = y + r * C;
-      float middle = sumOfRow(from, C) / static_cast<float>(C);
+      float middle = sumRow(C, [&](int64_t c, auto lanes) { return lanes.load(from + c); }) / static_cast<float>(C);
       // squares of distances, not of values: a large mean would drown the variance
-      forEachVector(C, [&](int64_t c, auto lanes) { lanes.store(to + c, lanes.load(from + c) - middle); });
-      float variance = dotRows(to, to, C) / static_cast<float>(C);
+      float squares = sumRow(C, [&](int64_t c, auto lanes) {
+        vf distance = lanes.load(from + c) - middle;
+        return distance * distance;
+      });
+      float variance = squares / static_cast<float>(C);
       float factor = 1.0f / __builtin_sqrtf(variance + epsilon);
       mean[r] = middle;
       scale[r] = factor;
       forEachVector(C, [&](int64_t c, auto lanes) {
-        lanes.store(to + c, fma(lanes.load(to + c) * factor, lanes.load(gain + c), lanes.load(bias + c)));
+        vf normal = (lanes.load(from + c) - middle) * factor;
+        lanes.store(to + c, fma(normal, lanes.load(gain + c), lanes.load(bias + c)));
       });
     }
   });

@@ -63,29 +63,51 @@ void copyRows(const BlockCopy& block, const Element* from, Element* to) {
 }
 
 /** kLanes × kLanes floats through registers: rows of `from` become columns of `to`. */
+template <bool Streams>
 MOE_INLINE void transposeTile(const float* from, int64_t fromStride, float* to, int64_t toStride) {
   vf tile[kLanes];
 #pragma GCC unroll 16
   for (int i = 0; i < kLanes; ++i) tile[i] = load(from + i * fromStride);
   transpose(tile);
 #pragma GCC unroll 16
-  for (int i = 0; i < kLanes; ++i) store(to + i * toStride, tile[i]);
+  for (int i = 0; i < kLanes; ++i) Streams ? stream(to + i * toStride, tile[i]) : store(to + i * toStride, tile[i]);
 }
 
-/** Transposes a matrix: `to` row j, column i = `from` row i, column j, for i < rows, j < columns. */
-void transposeMatrix(const float* from, int64_t fromStride, float* to, int64_t toStride, int64_t rows, int64_t columns) {
-  for (int64_t i = 0; i < rows; i += kLanes)
-    for (int64_t j = 0; j < columns; j += kLanes) {
-      const float* tileFrom = from + i * fromStride + j;
-      float* tileTo = to + j * toStride + i;
-      if (i + kLanes <= rows && j + kLanes <= columns) {
-        transposeTile(tileFrom, fromStride, tileTo, toStride);
-        continue;
-      }
-      int64_t tileRows = smaller(rows - i, kLanes), tileColumns = smaller(columns - j, kLanes);
-      for (int64_t c = 0; c < tileColumns; ++c)
-        for (int64_t r = 0; r < tileRows; ++r) tileTo[c * toStride + r] = tileFrom[r * fromStride + c];
-    }
+/** The same for the first `rows` × `columns` of a tile. */
+void transposePart(const float* from, int64_t fromStride, float* to, int64_t toStride, int64_t rows, int64_t columns) {
+  vf tile[kLanes] = {};
+  for (int64_t i = 0; i < rows; ++i) tile[i] = loadFirst(from + i * fromStride, columns);
+  transpose(tile);
+  for (int64_t j = 0; j < columns; ++j) storeFirst(to + j * toStride, tile[j], rows);
+}
+
+/** A matrix to transpose: `to` row j, column i = `from` row i, column j, for i < rows, j < columns. */
+struct Matrix {
+  const float* from;
+  int64_t fromStride;
+  float* to;
+  int64_t toStride, rows, columns;
+};
+
+/** Rows from `row` on, at most kLanes of them. */
+template <bool Streams>
+void transposeStrip(const Matrix& m, int64_t row) {
+  int64_t rows = smaller(kLanes, m.rows - row);
+  const float* from = m.from + row * m.fromStride;
+  float* to = m.to + row;
+  for (int64_t column = 0; column < m.columns; column += kLanes, from += kLanes, to += kLanes * m.toStride) {
+    int64_t columns = smaller(kLanes, m.columns - column);
+    if (rows == kLanes && columns == kLanes)
+      transposeTile<Streams>(from, m.fromStride, to, m.toStride);
+    else
+      transposePart(from, m.fromStride, to, m.toStride, rows, columns);
+  }
+}
+
+/** True where stores may go past the caches: they fill whole lines. */
+bool canStream(const Matrix& m) {
+  constexpr size_t kLineBytes = 64;
+  return sizeof(vf) == kLineBytes && m.toStride % kLanes == 0 && reinterpret_cast<uintptr_t>(m.to) % kLineBytes == 0;
 }
 
 /** The dimension that is adjacent in `from` while the last one is adjacent in `to`, or −1. */
@@ -99,21 +121,27 @@ int64_t dimensionToSwap(const BlockCopy& block) {
 
 /** A copy whose inner loops transpose matrices: dimension `swapped` of it is adjacent in `from`. */
 void copyTransposed(const BlockCopy& block, int64_t swapped, const float* from, float* to) {
-  constexpr int64_t kStrip = 64;  // columns of `from` in one task: whole cache lines on both sides
+  // More than the caches of one processor hold: a stored line would first be read from memory, and rows a power of two
+  // apart drive each other out of the cache.
+  constexpr int64_t kStreamedElements = 1 << 20;
   int64_t last = block.rank - 1;
   int64_t rows = block.sizes[last], columns = block.sizes[swapped], matrices = 1;
   for (int64_t d = 0; d < last; ++d)
     if (d != swapped) matrices *= block.sizes[d];
-  int64_t strips = (columns + kStrip - 1) / kStrip;
-  int64_t grain = kTaskElements / (rows * kStrip + 1) + 1;
+  int64_t strips = (rows + kLanes - 1) / kLanes;
+  int64_t grain = kTaskElements / (columns * kLanes + 1) + 1;
+  bool isLarge = matrices * rows * columns >= kStreamedElements;
   parallelRanges(matrices * strips, grain, [&](int64_t begin, int64_t end, int) {
     for (int64_t task = begin; task < end; ++task) {
       Offsets at = offsetsOf(block, task / strips, last, swapped);
-      int64_t column = task % strips * kStrip;
-      transposeMatrix(from + at.from + column, block.fromStrides[last],
-                      to + at.to + column * block.toStrides[swapped], block.toStrides[swapped], rows,
-                      smaller(kStrip, columns - column));
+      Matrix m = {from + at.from, block.fromStrides[last], to + at.to, block.toStrides[swapped], rows, columns};
+      int64_t row = task % strips * kLanes;
+      if (isLarge && canStream(m))
+        transposeStrip<true>(m, row);
+      else
+        transposeStrip<false>(m, row);
     }
+    if (isLarge) finishStreams();
   });
 }
 

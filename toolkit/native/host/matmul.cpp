@@ -75,8 +75,9 @@ MOE_INLINE void prefetchPart(const Gemm& g, const PanelOfB& b, int64_t depth, in
 
 /** Cuts a packed problem, whose share of all work is given, into the grid of blocks that should be done first. A block
  *  of r rows and c columns packs r + c values for each r · c multiplications; few tasks leave threads without work at
- *  the end. The bits of the product don't depend on the grid. */
-void cutGrid(Cut& cut, double share, int threads) {
+ *  the end. The bits of the product don't depend on the grid.
+ *  @param wholeRows leave columns together */
+void cutGrid(Cut& cut, double share, int threads, bool wholeRows) {
   const Gemm& g = *cut.problem;
   int64_t strips = divideUp(g.m, kTileRows), mostStrips = larger(1, kPackedAFloats / cut.depth / kTileRows);
   int64_t fewest = divideUp(strips, mostStrips);
@@ -85,7 +86,7 @@ void cutGrid(Cut& cut, double share, int threads) {
   int64_t most = threads == 1 ? fewest : larger(fewest, affordable);
   double best = -1;
   for (int64_t rowBlocks = fewest; rowBlocks <= smaller(most, strips); ++rowBlocks)
-    for (int64_t columnBlocks = 1; columnBlocks <= smaller(most / rowBlocks, cut.panels); ++columnBlocks) {
+    for (int64_t columnBlocks = 1; columnBlocks <= (wholeRows ? 1 : smaller(most / rowBlocks, cut.panels)); ++columnBlocks) {
       int64_t rows = divideUp(strips, rowBlocks) * kTileRows, panels = divideUp(cut.panels, columnBlocks);
       double packing = kPackingCost / static_cast<double>(smaller(rows, g.m)) + kPackingCost / static_cast<double>(panels * kTileColumns);
       double tasks = static_cast<double>(rowBlocks * columnBlocks) / share;
@@ -101,8 +102,9 @@ void cutGrid(Cut& cut, double share, int threads) {
 
 class Plan {
  public:
-  Plan(Cut* cuts, double totalFlops)
-      : cuts_(cuts), totalFlops_(totalFlops), threads_(totalFlops > kParallelFlops ? threadCount() : 1) {}
+  Plan(Cut* cuts, double totalFlops, const Gemm* problems, const RowsDone* done)
+      : cuts_(cuts), totalFlops_(totalFlops), problems_(problems), done_(done),
+        threads_(totalFlops > kParallelFlops ? threadCount() : 1) {}
 
   void add(const Gemm& g) {
     Cut cut = {};
@@ -113,7 +115,7 @@ class Plan {
     cut.depth = divideUp(g.k, cut.depthBlocks);
     double share = totalFlops_ > 0 ? flopsOf(g) / totalFlops_ : 1.0;
     if (cut.way == Way::packed) {
-      cutGrid(cut, share, threads_);
+      cutGrid(cut, share, threads_, done_ != nullptr);
     } else {
       // Few rows are bound by reading B: longer rows of it are read faster.
       double tasksPerThread = cut.way == Way::streamed ? 1 : 4;
@@ -134,14 +136,25 @@ class Plan {
     if (!packedA.isOk()) return packedA.status("packed A of a matmul");
     if (!packedB.isOk()) return packedB.status("packed B of a matmul");
     auto body = [&](int64_t task, int thread) { multiplyTask(task, {packedA.floats(thread), packedB.floats(thread)}); };
-    if (threads_ > 1)
-      parallelFor(tasks_, body);
-    else
-      for (int64_t task = 0; task < tasks_; ++task) body(task, 0);
+    spread(tasks_, body);
+    // A problem of few rows was cut along its columns: its rows are there when all tasks are done.
+    if (done_ != nullptr) spread(count_, [&](int64_t i, int) { if (cuts_[i].columnBlocks > 1) report(cuts_[i], 0, cuts_[i].problem->m); });
     return Status::ok();
   }
 
  private:
+  template <class Body>
+  void spread(int64_t tasks, Body&& body) const {
+    if (threads_ > 1)
+      parallelFor(tasks, body);
+    else
+      for (int64_t task = 0; task < tasks; ++task) body(task, 0);
+  }
+
+  void report(const Cut& cut, int64_t firstRow, int64_t rows) const {
+    done_->call(done_->context, cut.problem - problems_, firstRow, rows);
+  }
+
   /** The last cut whose first task is at most `task`. */
   const Cut& cutOf(int64_t task) const {
     int64_t low = 0, high = count_ - 1;
@@ -169,6 +182,7 @@ class Plan {
       multiplyByRows(g, firstPanel, endPanel);
     else
       multiplyByTiles(cut, firstRow, rows, firstPanel, endPanel, own);
+    if (done_ != nullptr && cut.columnBlocks == 1) report(cut, firstRow, rows);
   }
 
   static void multiplyByRows(const Gemm& g, int64_t firstPanel, int64_t endPanel) {
@@ -216,6 +230,8 @@ class Plan {
 
   Cut* cuts_;
   double totalFlops_;
+  const Gemm* problems_;
+  const RowsDone* done_;  // or nullptr
   int threads_;
   int64_t count_ = 0, tasks_ = 0, aFloats_ = 0, bFloats_ = 0;
 };
@@ -233,9 +249,7 @@ Status checkSizes(const Gemm& g) {
   return Status::ok();
 }
 
-}  // namespace
-
-Status groupedMatmul(const Gemm* problems, int64_t count) {
+Status multiplyAll(const Gemm* problems, int64_t count, const RowsDone* done) {
   double flops = 0;
   for (int64_t i = 0; i < count; ++i) {
     Status sizes = checkSizes(problems[i]);
@@ -244,18 +258,24 @@ Status groupedMatmul(const Gemm* problems, int64_t count) {
   }
   Scratch cuts(1, divideUp(count * static_cast<int64_t>(sizeof(Cut)), 4));
   if (!cuts.isOk()) return cuts.status("the plan of a matmul");
-  Plan plan(static_cast<Cut*>(cuts.bytes()), flops);
+  Plan plan(static_cast<Cut*>(cuts.bytes()), flops, problems, done);
   for (int64_t i = 0; i < count; ++i) {
     const Gemm& g = problems[i];
     if (g.m == 0 || g.n == 0) continue;
-    if (g.k > 0)
+    if (g.k > 0) {
       plan.add(g);
-    else if (!g.accumulate)
-      clear(g);
+      continue;
+    }
+    if (!g.accumulate) clear(g);
+    if (done != nullptr) done->call(done->context, i, 0, g.m);
   }
   return plan.run();
 }
 
-Status matmul(const Gemm& problem) { return groupedMatmul(&problem, 1); }
+}  // namespace
+
+Status groupedMatmul(const Gemm* problems, int64_t count) { return multiplyAll(problems, count, nullptr); }
+Status groupedMatmul(const Gemm* problems, int64_t count, RowsDone done) { return multiplyAll(problems, count, &done); }
+Status matmul(const Gemm& problem) { return multiplyAll(&problem, 1, nullptr); }
 
 }  // namespace moe::MOE_ISA

@@ -1,13 +1,13 @@
 #include "reduction.h"
 
 #include "parallel.h"
+#include "rows.h"
 #include "scratch.h"
-#include "simd.h"
 
 namespace moe::MOE_ISA {
 namespace {
 
-constexpr int kVectors = 4;                   // sums kept in registers side by side
+constexpr int64_t kRowsAtOnce = 8;            // rows added up in one go
 constexpr int64_t kChunk = 8192;              // elements of a row that one task reduces: 512 for each of 16 sums
 constexpr int64_t kRowChunk = 256;            // rows that one task adds up
 constexpr int64_t kTaskElements = 1 << 15;    // elements read in one task
@@ -38,18 +38,7 @@ MOE_INLINE double joinOne(double total, double x) {
 
 template <ReduceOp Op>
 float reduceContiguous(const float* x, int64_t count) {
-  const vf none = broadcast(identity<Op>());
-  vf total[kVectors] = {none, none, none, none};
-  int64_t i = 0;
-  for (; i + kVectors * kLanes <= count; i += kVectors * kLanes)
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) total[v] = join<Op>(total[v], load(x + i + v * kLanes));
-  for (; i < count; i += kLanes) {
-    int64_t left = count - i;
-    total[0] = join<Op>(total[0], left >= kLanes ? load(x + i) : select(firstLanes(left), loadFirst(x + i, left), none));
-  }
-  vf all = join<Op>(join<Op>(total[0], total[1]), join<Op>(total[2], total[3]));
-  return foldLanes<kLanes / 2>(all, [](vf a, vf b) { return join<Op>(a, b); })[0];
+  return reduceRow(count, broadcast(identity<Op>()), join<Op>, [&](int64_t c, auto lanes) { return lanes.load(x + c); });
 }
 
 /** x [outer, length]: rows are reduced whole, or in chunks whose results are then joined. */
@@ -79,25 +68,22 @@ Status reduceRows(int64_t outer, int64_t length, float scale, const float* x, fl
   return Status::ok();
 }
 
-/** out [inner] = the reduction of `rows` rows of `inner` floats. */
+/** out [columns] = the reduction of `rows` rows; `out` grows in the cache while several rows are read. */
 template <ReduceOp Op>
-void reduceColumns(int64_t rows, int64_t inner, float scale, const float* x, float* out) {
-  const vf none = broadcast(identity<Op>());
-  int64_t i = 0;
-  for (; i + kVectors * kLanes <= inner; i += kVectors * kLanes) {
-    vf total[kVectors] = {none, none, none, none};
-    for (int64_t row = 0; row < rows; ++row)
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) total[v] = join<Op>(total[v], load(x + row * inner + i + v * kLanes));
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) store(out + i + v * kLanes, total[v] * scale);
+void reduceColumns(int64_t rows, int64_t columns, float scale, const float* x, float* out) {
+  fillRow(out, identity<Op>(), columns);
+  for (int64_t row = 0; row < rows; row += kRowsAtOnce) {
+    const float* from = x + row * columns;
+    int64_t left = rows - row;
+    forEachVector(columns, [&](int64_t c, auto lanes) {
+      vf total = lanes.load(out + c);
+#pragma GCC unroll 8
+      for (int64_t r = 0; r < kRowsAtOnce; ++r)
+        if (r < left) total = join<Op>(total, lanes.load(from + r * columns + c));
+      lanes.store(out + c, total);
+    });
   }
-  for (; i < inner; i += kLanes) {
-    int64_t left = inner - i < kLanes ? inner - i : kLanes;
-    vf total = none;
-    for (int64_t row = 0; row < rows; ++row) total = join<Op>(total, loadFirst(x + row * inner + i, left));
-    storeFirst(out + i, total * scale, left);
-  }
+  if (scale != 1.0f) scaleRow(out, out, scale, columns);
 }
 
 /** x [outer, length, inner] with inner > 1 */
@@ -176,25 +162,6 @@ Status indexOfExtreme(bool ofLargest, int64_t outer, int64_t length, int64_t inn
       else
         extremesOf<false>(length, inner, x + o * size, out + o * inner);
     }
-  });
-  return Status::ok();
-}
-
-Status cumulativeSum(int64_t outer, int64_t length, int64_t inner, bool isExclusive, bool isReversed, const float* x,
-                     float* out) {
-  int64_t size = length * inner;
-  int64_t grain = size >= kTaskElements ? 1 : kTaskElements / (size + 1) + 1;
-  parallelRanges(outer, grain, [&](int64_t begin, int64_t end, int) {
-    for (int64_t o = begin; o < end; ++o)
-      for (int64_t i = 0; i < inner; ++i) {
-        float total = 0.0f;
-        for (int64_t step = 0; step < length; ++step) {
-          int64_t at = o * size + (isReversed ? length - 1 - step : step) * inner + i;
-          float value = x[at];
-          out[at] = isExclusive ? total : total + value;
-          total += value;
-        }
-      }
   });
   return Status::ok();
 }

@@ -13,10 +13,13 @@ Status rmsNormForward(const float* x, const float* gain, float epsilon, int64_t 
     for (int64_t r = begin; r < end; ++r) {
       const float* from = x + r * C;
       float* to = y + r * C;
-      float meanSquare = dotRows(from, from, C) / static_cast<float>(C);
+      float squares = sumRow(C, [&](int64_t c, auto lanes) { return lanes.load(from + c) * lanes.load(from + c); });
+      float meanSquare = squares / static_cast<float>(C);
       float factor = 1.0f / __builtin_sqrtf(meanSquare + epsilon);
       scale[r] = factor;
-      forEachVector(C, [&](int64_t c, auto lanes) { lanes.store(to + c, lanes.load(from + c) * factor * lanes.load(gain + c)); });
+      forEachVector(C, [&](int64_t c, auto lanes) {
+        lanes.store(to + c, lanes.load(from + c) * factor * lanes.load(gain + c));
+      });
     }
   });
   return Status::ok();

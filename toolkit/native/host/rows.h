@@ -18,11 +18,13 @@ struct WholeVector {
   MOE_INLINE void store(float* to, vf v) const { MOE_ISA::store(to, v); }
 };
 
-/** The end of a row: loads give 0 in the other lanes, stores leave what is behind the row alone. */
+/** The end of a row: loads give 0 in the other lanes, stores leave what is behind the row alone, orElse puts `rest` into
+ *  the other lanes. */
 struct PartVector {
   int64_t lanes;
   MOE_INLINE vf load(const float* from) const { return loadFirst(from, lanes); }
   MOE_INLINE void store(float* to, vf v) const { storeFirst(to, v, lanes); }
+  MOE_INLINE vf orElse(vf v, vf rest) const { return select(firstLanes(lanes), v, rest); }
 };
 
 /** Calls body(c, lanes) for c = 0, kLanes, …; `lanes` loads and stores what belongs to the row. */
@@ -31,6 +33,27 @@ MOE_INLINE void forEachVector(int64_t C, Body&& body) {
   int64_t c = 0;
   for (; c + kLanes <= C; c += kLanes) body(c, WholeVector{});
   if (c < C) body(c, PartVector{C - c});
+}
+
+inline constexpr int kParts = 4;  // of a reduction, growing side by side: each has to wait for its last addition
+
+/** Joins term(c, lanes) over a row; `none` is what changes nothing. What is joined with what depends on C alone. */
+template <class Join, class Term>
+MOE_INLINE float reduceRow(int64_t C, vf none, Join&& join, Term&& term) {
+  vf part[kParts] = {none, none, none, none};
+  int64_t c = 0;
+  for (; c + kParts * kLanes <= C; c += kParts * kLanes)
+#pragma GCC unroll 4
+    for (int p = 0; p < kParts; ++p) part[p] = join(part[p], term(c + p * kLanes, WholeVector{}));
+  for (; c + kLanes <= C; c += kLanes) part[0] = join(part[0], term(c, WholeVector{}));
+  if (c < C) part[1] = join(part[1], PartVector{C - c}.orElse(term(c, PartVector{C - c}), none));
+  return foldLanes<kLanes / 2>(join(join(part[0], part[1]), join(part[2], part[3])), join)[0];
+}
+
+/** Σ term(c, lanes) over a row. */
+template <class Term>
+MOE_INLINE float sumRow(int64_t C, Term&& term) {
+  return reduceRow(C, vf{}, [](vf a, vf b) { return a + b; }, term);
 }
 
 MOE_INLINE void fillRow(float* to, float value, int64_t C) {
@@ -64,13 +87,8 @@ MOE_INLINE float dotRows(const float* a, const float* b, int64_t C) {
 
 /** The largest element; −∞ of an empty row; a NaN may be ignored. */
 MOE_INLINE float largestOfRow(const float* from, int64_t C) {
-  constexpr float kLowest = -__builtin_inff();
-  vf most = broadcast(kLowest);
-  int64_t c = 0;
-  for (; c + kLanes <= C; c += kLanes) most = vmax(load(from + c), most);
-  float largest = hmax(most);
-  for (; c < C; ++c) largest = from[c] > largest ? from[c] : largest;
-  return largest;
+  vf lowest = broadcast(-__builtin_inff());
+  return reduceRow(C, lowest, [](vf most, vf x) { return vmax(x, most); }, [&](int64_t c, auto lanes) { return lanes.load(from + c); });
 }
 
 /** to = e^(from − shift); returns the sum. */

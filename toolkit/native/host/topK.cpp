@@ -1,3 +1,4 @@
+#include "integers.h"
 #include "parallel.h"
 #include "reduction.h"
 
@@ -7,8 +8,9 @@ namespace {
 constexpr int64_t kTaskElements = 1 << 14;
 
 /** Keeps the k best seen so far as a heap whose root is the worst of them. */
+template <class Element>
 struct Heap {
-  float* values;
+  Element* values;
   int32_t* indices;
   int64_t size;
 
@@ -18,7 +20,7 @@ struct Heap {
   }
 
   void swap(int64_t i, int64_t j) {
-    float value = values[i];
+    Element value = values[i];
     int32_t index = indices[i];
     values[i] = values[j], indices[i] = indices[j];
     values[j] = value, indices[j] = index;
@@ -36,9 +38,10 @@ struct Heap {
   }
 };
 
-void largestOfRow(const float* x, int64_t columns, int64_t k, float* values, int32_t* indices) {
+template <class Element>
+void largestOfRow(const Element* x, int64_t columns, int64_t k, Element* values, int32_t* indices) {
   for (int64_t i = 0; i < k; ++i) values[i] = x[i], indices[i] = static_cast<int32_t>(i);
-  Heap heap = {values, indices, k};
+  Heap<Element> heap = {values, indices, k};
   for (int64_t i = k / 2; i-- > 0;) heap.sink(i);
   for (int64_t i = k; i < columns; ++i) {
     if (!(x[i] > values[0])) continue;  // an equal one further right comes later
@@ -51,9 +54,8 @@ void largestOfRow(const float* x, int64_t columns, int64_t k, float* values, int
   }
 }
 
-}  // namespace
-
-Status largestOfRows(int64_t rows, int64_t columns, int64_t k, const float* x, float* values, int32_t* indices) {
+template <class Element>
+Status run(int64_t rows, int64_t columns, int64_t k, const Element* x, Element* values, int32_t* indices) {
   if (k < 1 || k > columns) return Status::outOfRange("k", k, 1, columns);
   int64_t grain = columns >= kTaskElements ? 1 : kTaskElements / columns;
   parallelRanges(rows, grain, [&](int64_t begin, int64_t end, int) {
@@ -61,6 +63,16 @@ Status largestOfRows(int64_t rows, int64_t columns, int64_t k, const float* x, f
       largestOfRow(x + row * columns, columns, k, values + row * k, indices + row * k);
   });
   return Status::ok();
+}
+
+}  // namespace
+
+Status largestOfRows(int64_t rows, int64_t columns, int64_t k, const float* x, float* values, int32_t* indices) {
+  return run(rows, columns, k, x, values, indices);
+}
+
+Status largestIntsOfRows(int64_t rows, int64_t columns, int64_t k, const int32_t* x, int32_t* values, int32_t* indices) {
+  return run(rows, columns, k, x, values, indices);
 }
 
 }  // namespace moe::MOE_ISA

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "broadcast.h"
+#include "rows.h"
 
 namespace moe::MOE_ISA {
 namespace {
@@ -48,10 +49,11 @@ MOE_INLINE vf apply(vf x, float first, float second) {
 template <UnaryOp Op>
 Status run(int64_t count, float first, float second, const float* x, float* out) {
   parallelRanges(count, kElementwiseGrain, [&](int64_t begin, int64_t end, int) {
-    int64_t i = begin;
-    for (; i + kLanes <= end; i += kLanes) store(out + i, apply<Op>(load(x + i), first, second));
-    int64_t left = end - i;
-    if (left > 0) storeFirst(out + i, apply<Op>(loadFirst(x + i, left), first, second), left);
+    const float* from = x + begin;
+    float* to = out + begin;
+    forEachVector(end - begin, [&](int64_t i, auto lanes) {
+      lanes.store(to + i, apply<Op>(lanes.load(from + i), first, second));
+    });
   });
   return Status::ok();
 }

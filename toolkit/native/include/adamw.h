@@ -13,17 +13,29 @@ struct AdamwFactors {
   float firstShare, secondShare;       // 1 − beta1, 1 − beta2: taken in double, where little is lost
   float firstScale, secondScale;       // bias correction: 1 / (1 − beta1^step), 1 / (1 − beta2^step)
   float epsilon;
-  float learningRate, decay;           // decay = learningRate · weightDecay
+  float learningRate;
+};
+
+/** One parameter with all that its update needs. */
+struct AdamwParameter {
+  int64_t count;  // values
+  float decay;    // learningRate · weightDecay
+  const float* gradient;
+  float *value, *firstMoment, *secondMoment;  // updated in place
+};
+
+/** Some values in memory. */
+struct FloatSpan {
+  const float* data;
+  int64_t count;
 };
 
 }  // namespace moe
 
-/** One AdamW update of `count` values; the outputs may be the inputs.
- *  m' = beta1·m + firstShare·g, v' = beta2·v + secondShare·g², g = gradientScale · gradient,
- *  p' = p − decay·p − learningRate · firstScale·m' / (√(secondScale·v') + epsilon). */
-MOE_KERNEL(Status, adamwUpdate,
-           (const AdamwFactors& factors, int64_t count, const float* gradient, const float* value, const float* first,
-            const float* second, float* newValue, float* newFirst, float* newSecond))
+/** One AdamW update of `count` parameters, which share the threads; no two may overlap.
+ *  m ← beta1·m + firstShare·g, v ← beta2·v + secondShare·g², g = gradientScale · gradient,
+ *  p ← p − decay·p − learningRate · firstScale·m / (√(secondScale·v) + epsilon). */
+MOE_KERNEL(Status, adamwUpdate, (const AdamwFactors& factors, const AdamwParameter* parameters, int64_t count))
 
-/** Σ x² in double, in an order that depends on `count` alone. */
-MOE_KERNEL(Status, sumOfSquares, (const float* x, int64_t count, double* sum))
+/** Σ x² over all values of all spans, in double, in an order that depends on the counts alone. */
+MOE_KERNEL(Status, sumOfSquares, (const FloatSpan* spans, int64_t count, double* sum))

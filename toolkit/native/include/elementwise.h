@@ -28,7 +28,7 @@ inline constexpr int64_t kMostDimensions = 8;
  *  The output is contiguous; strides are in elements, and those of the last dimension are 0 or 1. */
 struct Broadcast {
   int64_t rank;  // 1 ≤ rank ≤ kMostDimensions
-  const int32_t *sizes, *aStrides, *bStrides;
+  const int64_t *sizes, *aStrides, *bStrides;
 };
 
 }  // namespace moe
@@ -39,17 +39,10 @@ MOE_KERNEL(Status, binary, (BinaryOp op, const Broadcast& shape, const float* a,
 /** out = 1 where op(a, b) holds, else 0. Comparing with NaN: only notEqual holds. */
 MOE_KERNEL(Status, compare, (CompareOp op, const Broadcast& shape, const float* a, const float* b, uint8_t* out))
 MOE_KERNEL(Status, compareInts, (CompareOp op, const Broadcast& shape, const int32_t* a, const int32_t* b, uint8_t* out))
+MOE_KERNEL(Status, compareBytes, (CompareOp op, const Broadcast& shape, const uint8_t* a, const uint8_t* b, uint8_t* out))
 
 /** out = 1 or 0, from bytes of which any but 0 counts as true. */
 MOE_KERNEL(Status, logical, (LogicalOp op, const Broadcast& shape, const uint8_t* a, const uint8_t* b, uint8_t* out))
 
 /** out[count] = op(x), float32; out may be x. `first` and `second` are the op's settings. */
 MOE_KERNEL(Status, unary, (UnaryOp op, int64_t count, float first, float second, const float* x, float* out))
-
-/** out[count] = condition is 1 ? yes : no */
-MOE_KERNEL(Status, selectValues,
-           (int64_t count, const uint8_t* condition, const float* yes, const float* no, float* out))
-
-/** out[count] = x as float32 */
-MOE_KERNEL(Status, bytesToFloats, (int64_t count, const uint8_t* x, float* out))
-MOE_KERNEL(Status, intsToFloats, (int64_t count, const int32_t* x, float* out))

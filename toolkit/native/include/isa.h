@@ -15,12 +15,13 @@
 
 namespace moe {
 
-enum class Isa { none, baseline, avx2, avx512 };
+/** baseline is what the compiler makes of the sources by itself: SSE2 on x86-64, plain code on processors not named. */
+enum class Isa { none, baseline, neon, avx2, avx512 };
 
 /** The best instruction set that is both in this addon and on this processor; none if there is no such set. */
 Isa chosenIsa();
 
-/** "avx512", "avx2", "baseline" or "none". */
+/** "avx512", "avx2", "neon", "baseline" or "none". */
 const char* isaName(Isa isa);
 
 }  // namespace moe
@@ -48,6 +49,14 @@ const char* isaName(Isa isa);
 #define MOE_PICK_AVX2(name)
 #endif
 
+#ifdef MOE_BUILT_NEON
+#define MOE_DECLARE_NEON(result, name, parameters) namespace neon { result name parameters; }
+#define MOE_PICK_NEON(name) chosenIsa() == Isa::neon ? neon::name :
+#else
+#define MOE_DECLARE_NEON(result, name, parameters)
+#define MOE_PICK_NEON(name)
+#endif
+
 #ifdef MOE_BUILT_BASELINE
 #define MOE_DECLARE_BASELINE(result, name, parameters) namespace baseline { result name parameters; }
 #define MOE_PICK_BASELINE(name) chosenIsa() == Isa::baseline ? baseline::name :
@@ -56,11 +65,13 @@ const char* isaName(Isa isa);
 #define MOE_PICK_BASELINE(name)
 #endif
 
-#define MOE_KERNEL(result, name, parameters)                                                              \
-  namespace moe {                                                                                         \
-  MOE_DECLARE_AVX512(result, name, parameters)                                                            \
-  MOE_DECLARE_AVX2(result, name, parameters)                                                              \
-  MOE_DECLARE_BASELINE(result, name, parameters)                                                          \
-  inline result(*const name) parameters = MOE_PICK_AVX512(name) MOE_PICK_AVX2(name) MOE_PICK_BASELINE(name) nullptr; \
+#define MOE_KERNEL(result, name, parameters)       \
+  namespace moe {                                  \
+  MOE_DECLARE_AVX512(result, name, parameters)     \
+  MOE_DECLARE_AVX2(result, name, parameters)       \
+  MOE_DECLARE_NEON(result, name, parameters)       \
+  MOE_DECLARE_BASELINE(result, name, parameters)   \
+  inline result(*const name) parameters =          \
+      MOE_PICK_AVX512(name) MOE_PICK_AVX2(name) MOE_PICK_NEON(name) MOE_PICK_BASELINE(name) nullptr; \
   }
 #endif

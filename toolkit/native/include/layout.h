@@ -7,10 +7,11 @@
 namespace moe {
 
 /** A block of elements and where it lies in two arrays: element (i0, i1, …) is at offset + Σ i_d · stride_d in each.
- *  Strides are in elements, may be 0 (repeat) or negative (reverse) on the `from` side. */
+ *  Strides are in elements, may be 0 (repeat) or negative (reverse) on the `from` side; on the `to` side no two elements
+ *  come to the same place. */
 struct BlockCopy {
   int64_t rank;  // 1 ≤ rank ≤ kMostDimensions of elementwise.h
-  const int32_t *sizes, *fromStrides, *toStrides;
+  const int64_t *sizes, *fromStrides, *toStrides;
   int64_t fromOffset, toOffset;
 };
 
@@ -29,3 +30,7 @@ MOE_KERNEL(Status, gatherSlices,
  *  Updates with an index outside 0 … length − 1 are dropped. Added up in order, on any number of threads. */
 MOE_KERNEL(Status, scatterAddSlices,
            (int64_t length, int64_t slice, int64_t count, const int32_t* indices, const float* updates, float* out))
+
+/** The same for int32, whose sums wrap. */
+MOE_KERNEL(Status, scatterAddIntSlices,
+           (int64_t length, int64_t slice, int64_t count, const int32_t* indices, const int32_t* updates, int32_t* out))

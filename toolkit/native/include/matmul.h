@@ -48,6 +48,15 @@ inline constexpr int kTileRows = 4, kTileVectors = 3;   // 12 of 16
 inline constexpr int kTileColumns = kTileVectors * kLanes;
 static_assert(kTileRows <= kLanes, "packA copies a column of a strip as one vector");
 
+/** What to do with rows of C as soon as they are there, while they are still in the cache. */
+struct RowsDone {
+  void (*call)(void* context, int64_t problem, int64_t firstRow, int64_t rows);
+  void* context;
+};
+
+/** groupedMatmul that calls done for all rows of each problem, a block at a time, on any thread. */
+Status groupedMatmul(const Gemm* problems, int64_t count, RowsDone done);
+
 /** Floats that packB writes for B [k, n]. */
 MOE_INLINE int64_t packedBSize(int64_t k, int64_t n) {
   return (n + kTileColumns - 1) / kTileColumns * kTileColumns * k;

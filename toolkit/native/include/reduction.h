@@ -21,11 +21,6 @@ MOE_KERNEL(Status, reduce,
 MOE_KERNEL(Status, indexOfExtreme,
            (bool ofLargest, int64_t outer, int64_t length, int64_t inner, const float* x, int32_t* out))
 
-/** out [outer, length, inner] = running sums of x along the middle dimension, without the element itself when
- *  `isExclusive`, from the end when `isReversed`. */
-MOE_KERNEL(Status, cumulativeSum,
-           (int64_t outer, int64_t length, int64_t inner, bool isExclusive, bool isReversed, const float* x, float* out))
-
 /** out [rows, columns] = softmax of each row of x */
 MOE_KERNEL(Status, softmaxRows, (int64_t rows, int64_t columns, const float* x, float* out))
 

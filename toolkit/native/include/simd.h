@@ -5,6 +5,8 @@
 
 #if defined(__AVX512F__) || defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 /* Vectors of float by the compiler's vector extension: one source for each instruction set. Only for host/. */
@@ -12,10 +14,10 @@ namespace moe::MOE_ISA {
 
 #if defined(__AVX512F__)
 inline constexpr int kLanes = 16;
-#elif defined(__AVX2__) || defined(__aarch64__)
-inline constexpr int kLanes = 8;  // on aarch64 a pair of 128-bit registers
+#elif defined(__AVX2__)
+inline constexpr int kLanes = 8;
 #else
-inline constexpr int kLanes = 4;
+inline constexpr int kLanes = 4;  // also NEON: g++ keeps wider vectors, such as a tile's sums, in memory
 #endif
 
 typedef float vf __attribute__((vector_size(4 * kLanes)));
@@ -26,6 +28,14 @@ typedef float vfAnywhere __attribute__((vector_size(4 * kLanes), aligned(4), may
 
 MOE_INLINE vf load(const float* from) { return *reinterpret_cast<const vfAnywhere*>(from); }
 MOE_INLINE void store(float* to, vf v) { *reinterpret_cast<vfAnywhere*>(to) = v; }
+#if defined(__AVX512F__)
+/** Stores a vector past the caches; `to` must be a multiple of its size. finishStreams() makes it visible to others. */
+MOE_INLINE void stream(float* to, vf v) { _mm512_stream_ps(to, reinterpret_cast<__m512>(v)); }
+MOE_INLINE void finishStreams() { _mm_sfence(); }
+#else
+MOE_INLINE void stream(float* to, vf v) { store(to, v); }
+MOE_INLINE void finishStreams() {}
+#endif
 MOE_INLINE vf broadcast(float x) { return x - vf{}; }
 MOE_INLINE vi broadcastInt(int32_t x) { return x - vi{}; }
 MOE_INLINE vf fma(vf a, vf b, vf c) { return a * b + c; }  // one rounding where the set has it (-ffp-contract=fast)
@@ -45,9 +55,14 @@ MOE_INLINE vf loadFirst(const float* from, int64_t n) {
   __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lane);
   return reinterpret_cast<vf>(_mm256_maskload_ps(from, mask));
 #else
-  vf v = {};
-  for (int64_t i = 0; i < n; ++i) v[i] = from[i];
-  return v;
+  static_assert(kLanes == 4);
+  switch (n) {
+    case 0: return vf{};
+    case 1: return vf{from[0]};
+    case 2: return vf{from[0], from[1]};
+    case 3: return vf{from[0], from[1], from[2]};
+    default: return load(from);
+  }
 #endif
 }
 
@@ -65,10 +80,15 @@ MOE_INLINE vi firstLanes(int64_t n) {
 MOE_INLINE void storeFirst(float* to, vf v, int64_t n) {
 #if defined(__AVX512F__)
   _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << n) - 1), reinterpret_cast<__m512>(v));
-#else
+#elif defined(__AVX2__)
   float lanes[kLanes];
   store(lanes, v);
   for (int64_t i = 0; i < n; ++i) to[i] = lanes[i];
+#else
+  if (n == kLanes) return store(to, v);
+  if (n > 0) to[0] = v[0];
+  if (n > 1) to[1] = v[1];
+  if (n > 2) to[2] = v[2];
 #endif
 }
 
@@ -77,15 +97,27 @@ MOE_INLINE vf vsqrt(vf v) {
   return reinterpret_cast<vf>(_mm512_sqrt_ps(reinterpret_cast<__m512>(v)));
 #elif defined(__AVX2__)
   return reinterpret_cast<vf>(_mm256_sqrt_ps(reinterpret_cast<__m256>(v)));
+#elif defined(__aarch64__)
+  return vsqrtq_f32(v);
 #else
   for (int i = 0; i < kLanes; ++i) v[i] = __builtin_sqrtf(v[i]);
   return v;
 #endif
 }
 
+/** Lanes of a (from 0) and of b (from kLanes) by number. */
+template <int... Lane>
+MOE_INLINE vf shuffle(vf a, vf b) {
+#if __has_builtin(__builtin_shufflevector)
+  return __builtin_shufflevector(a, b, Lane...);
+#else
+  return __builtin_shuffle(a, b, vi{Lane...});  // g++ 11
+#endif
+}
+
 template <int Distance, int... Lane>
 MOE_INLINE vf swapLanes(vf v, std::integer_sequence<int, Lane...>) {
-  return __builtin_shufflevector(v, v, (Lane ^ Distance)...);
+  return shuffle<(Lane ^ Distance)...>(v, v);
 }
 
 /** Lane i gets lane i ^ Distance. */
@@ -117,7 +149,7 @@ template <int Block, bool High, int... Lane>
 MOE_INLINE vf mixBlocks(vf a, vf b, std::integer_sequence<int, Lane...>) {
   constexpr int kFromA = High ? Block : 0;
   constexpr int kFromB = High ? kLanes : kLanes - Block;
-  return __builtin_shufflevector(a, b, ((Lane & Block) ? Lane + kFromB : Lane + kFromA)...);
+  return shuffle<((Lane & Block) ? Lane + kFromB : Lane + kFromA)...>(a, b);
 }
 
 template <int Block>
@@ -137,6 +169,35 @@ MOE_INLINE void transposeBlocks(vf (&rows)[kLanes]) {
 /** Lane j of row i becomes lane i of row j. */
 MOE_INLINE void transpose(vf (&rows)[kLanes]) { transposeBlocks<kLanes / 2>(rows); }
 
+#if defined(__AVX512F__)
+/** 2^(i/16) */
+alignas(64) inline constexpr float kSixteenthPowers[16] = {
+    1.0f,        1.04427378f, 1.09050773f, 1.13878863f, 1.18920712f, 1.24185781f, 1.29683955f, 1.35425555f,
+    1.41421356f, 1.47682615f, 1.54221083f, 1.61049033f, 1.68179283f, 1.75625216f, 1.83400809f, 1.91520656f};
+
+/** e^x, within 1.1 units in the last place of float32 over its whole range; NaN stays NaN, overflow gives infinity.
+ *  x = n ln2 + r with n a multiple of 1/16, so e^x = 2^n · e^r, where |r| ≤ ln2 / 32 needs few terms. Source: P. Tang 1989,
+ *  Table-driven implementation of the exponential function, here with a table that fits a register. */
+MOE_INLINE vf vexp(vf x) {
+  constexpr float kOver = 89.0f, kUnder = -104.0f;  // beyond these the result is infinity or 0
+  constexpr float kRound = 786432.0f;               // 1.5 · 2^19: adding it rounds to a multiple of 1/16
+  // Least error with the terms 1, r and r³/6 as they are: the fourth-power rest is spread over the interval.
+  constexpr float kSecondTerm = 0.5000162f;
+  __m512 clipped = _mm512_min_ps(_mm512_set1_ps(kOver), reinterpret_cast<__m512>(x));  // NaN comes from the second operand
+  clipped = _mm512_max_ps(_mm512_set1_ps(kUnder), clipped);
+  x = reinterpret_cast<vf>(clipped);
+  vf shifted = fma(x, broadcast(1.44269504088896341f), broadcast(kRound));
+  vf n = shifted - kRound;
+  vf r = fma(n, broadcast(-0.693359375f), x);
+  r = fma(n, broadcast(2.12194440e-4f), r);
+  __m512 sixteenths = _mm512_load_ps(kSixteenthPowers);
+  vf power = reinterpret_cast<vf>(_mm512_permutexvar_ps(reinterpret_cast<__m512i>(shifted), sixteenths));
+  vf p = fma(broadcast(1.0f / 6.0f), r, broadcast(kSecondTerm));
+  p = fma(p, r, broadcast(1.0f));
+  p = fma(power * r, p, power);
+  return reinterpret_cast<vf>(_mm512_scalef_ps(reinterpret_cast<__m512>(p), reinterpret_cast<__m512>(n)));  // p · 2^⌊n⌋
+}
+#else
 /** 2^n for −252 ≤ n ≤ 254, in two factors so that results below the normal range and infinity come out right. */
 MOE_INLINE vf scaleByPowerOfTwo(vf x, vi n) {
   vi half = n >> 1;
@@ -163,6 +224,7 @@ MOE_INLINE vf vexp(vf x) {
   p = fma(p, r * r, r) + 1.0f;
   return scaleByPowerOfTwo(p, bitsOf(shifted) - bitsOf(broadcast(kRound)));
 }
+#endif
 
 /** Natural logarithm, within 2 units in the last place; log(0) = −inf, of a negative number NaN.
  *  Source: the Cephes library's logf: x = 2^e m, √½ ≤ m < √2. */

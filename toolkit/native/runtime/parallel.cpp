@@ -9,9 +9,9 @@
 namespace moe {
 namespace {
 
-// Spinning is bounded to about 30 µs: long enough to catch the next kernel of a training step, too short to take a
+// Spinning is bounded to about 100 µs: long enough to catch the next kernel of a training step, too short to take a
 // processor from JavaScript when no kernel follows.
-constexpr int kSpins = 1500;
+constexpr int kSpins = 5000;
 
 // The job word: generation (24 bits) | tasks (20 bits) | next task (20 bits). Tasks are claimed by compare-and-swap
 // on the whole word, so a thread that wakes late can never claim a task of a job that is over.

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { chooseBackend } from "../../toolkit/backend/choose.ts";
-import { balanceLoss, zLoss } from "../../toolkit/moe/balance.ts";
+import { balanceLoss, zLoss } from "../../toolkit/ops/routerLosses.ts";
 
 beforeAll(async () => { await chooseBackend(); });
 
@@ -23,7 +23,7 @@ describe("load-balancing loss", () => {
 
   test("its gradient goes through P only: E · fᵢ / N", () => {
     const ids = tf.tensor2d([[0], [0], [1]], [3, 1], "int32");
-    const gradient = tf.grad((p) => balanceLoss(ids, p as tf.Tensor2D))(tf.tensor2d([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7]]));
+    const gradient = tf.grad((p) => balanceLoss(ids, p))(tf.tensor2d([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7]]));
     const expected = [4 / 9, 2 / 9, 4 / 9, 2 / 9, 4 / 9, 2 / 9];
     Array.from(gradient.dataSync()).forEach((g, i) => expect(g).toBeCloseTo(expected[i], 6));
   });

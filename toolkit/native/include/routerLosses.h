@@ -1,0 +1,25 @@
+#pragma once
+#include <cstdint>
+
+#include "isa.h"
+#include "status.h"
+
+/* Losses of a router's choices. mask [N] weighs the tokens. */
+
+/** loss = E · Σₑ shareₑ · meanₑ, where share [E] gets Σ mask · (choices of e) / (K · Σ mask) and meanₑ is
+ *  Σ mask · probabilities[., e] / Σ mask. ids [N, K], probabilities [N, E].
+ *  outOfRange if an id isn't in [0, E). */
+MOE_KERNEL(Status, balanceLossForward,
+           (const int32_t* ids, const float* probabilities, const float* mask, int64_t N, int64_t K, int64_t E,
+            float* share, double* loss))
+
+/** dProbabilities [N, E] = dLoss · E · share · mask / Σ mask. */
+MOE_KERNEL(Status, balanceLossBackward,
+           (const float* share, const float* mask, double dLoss, int64_t N, int64_t E, float* dProbabilities))
+
+/** loss = Σ mask · logsumexp(logits)² / Σ mask; logits [N, E], E ≥ 1. */
+MOE_KERNEL(Status, zLossForward, (const float* logits, const float* mask, int64_t N, int64_t E, double* loss))
+
+/** dLogits [N, E] = 2 · dLoss · mask / Σ mask · logsumexp(logits) · softmax(logits). */
+MOE_KERNEL(Status, zLossBackward,
+           (const float* logits, const float* mask, double dLoss, int64_t N, int64_t E, float* dLogits))
