@@ -22,6 +22,11 @@ function rmsNorm({ x, gain }: Operands, { epsilon }: Settings): Float64Array[] {
   return [y];
 }
 
+function addRmsNorm({ x, added, gain }: Operands, settings: Settings): Float64Array[] {
+  const sum = { ...x, values: x.values.map((value, i) => value + added.values[i]) };
+  return [sum.values, ...rmsNorm({ x: sum, gain }, settings)];
+}
+
 function layerNorm({ x, gain, bias }: Operands, { epsilon }: Settings): Float64Array[] {
   const C = gain.shape[0];
   const y = new Float64Array(x.values.length);
@@ -107,6 +112,15 @@ function dispatch({ x, ids }: Operands, settings: Settings): Float64Array[] {
   const rows = new Float64Array(slotToken.length * C);
   slotToken.forEach((token, slot) => { rows.set(x.values.subarray(token * C, (token + 1) * C), slot * C); });
   return [rows];
+}
+
+function queryKeyValue({ x, query, key, value }: Operands): Float64Array[] {
+  const [N, C] = x.shape;
+  return [query, key, value].map(({ shape: [, O], values }) => {
+    const y = new Float64Array(N * O);
+    for (let n = 0; n < N; n++) for (let o = 0; o < O; o++) for (let c = 0; c < C; c++) y[n * O + o] += x.values[n * C + c] * values[c * O + o];
+    return y;
+  });
 }
 
 function groupedMatmul({ rows, weights, offsets }: Operands): Float64Array[] {
@@ -216,6 +230,6 @@ function globalNorm(inputs: Operands): Float64Array[] {
 }
 
 export const definitions: Readonly<Record<string, Definition>> = {
-  rmsNorm, layerNorm, rotary, attention, routeTopK, planDispatch, dispatch, groupedMatmul, combine, expertFeedForward, crossEntropy,
+  rmsNorm, addRmsNorm, layerNorm, rotary, queryKeyValue, attention, routeTopK, planDispatch, dispatch, groupedMatmul, combine, expertFeedForward, crossEntropy,
   balanceLoss, zLoss, embedding, adamwStep, toStorage, globalNorm,
 };

@@ -81,6 +81,38 @@ describe.each(backends)("on %s", (backend) => {
     });
   });
 
+  describe("the gradient of gather", () => {
+    /** x, indices and attributes; [batch, outer, length, inner] is what x is seen as. */
+    const cases: [title: string, shape: number[], indices: number[] | number[][], axis: number, batchDims: number, seen: [number, number, number, number]][] = [
+      ["rows, some of them twice", [4, 3], [2, 0, 2, 2], 0, 0, [1, 1, 4, 3]],
+      ["columns", [2, 5], [4, 4, 1], 1, 0, [1, 2, 5, 1]],
+      ["the middle of three dimensions by a matrix of indices", [2, 3, 2], [[2, 0], [1, 2]], 1, 0, [1, 2, 3, 2]],
+      ["counted from the end", [2, 3], [1, 0, 1, 1], -1, 0, [1, 2, 3, 1]],
+      ["each batch by indices of its own", [2, 4, 3], [[3, 3, 0], [1, 2, 1]], 1, 1, [2, 1, 4, 3]],
+      ["each batch, a dimension behind the first", [2, 2, 3], [[2, 0], [1, 1]], 2, 1, [2, 2, 3, 1]],
+    ];
+    test.each(cases)("of %s is the sum over each place's readers", (_, shape, indices, axis, batchDims, [batch, outer, length, inner]) => {
+      const ids = indices.flat();
+      const count = ids.length / (batchDims === 0 ? 1 : batch);
+      expectDefinition([floats(shape, 21)], ([x]) => tf.gather(x, tf.tensor(indices, undefined, "int32"), axis, batchDims), ([x]) =>
+        upTo(batch).flatMap((b) => upTo(outer).flatMap((o) => upTo(count).flatMap((i) => {
+          const row = ids[(batchDims === 0 ? 0 : b * count) + i];
+          const start = ((b * outer + o) * length + row) * inner;
+          return [...x.subarray(start, start + inner)];
+        }))));
+    });
+
+    test("is zero through the indices, where tfjs itself throws", () => {
+      const gradient = tf.grad((x: tf.Tensor) => tf.sum(tf.gather(tf.square(x), tf.topk(x, 2).indices)))(tf.tensor1d([3, 1, 2]));
+      expect([...gradient.dataSync()]).toEqual([6, 0, 4]);
+    });
+
+    test("of nothing is zero", () => {
+      const gradient = tf.grad((x: tf.Tensor) => tf.add(tf.sum(tf.gather(x, tf.tensor1d([], "int32"))), tf.sum(x)))(tf.tensor1d([1, 2]));
+      expect([...gradient.dataSync()]).toEqual([1, 1]);
+    });
+  });
+
   const places: [title: string, shape: number[], indices: number[][]][] = [
     ["rows", [4, 3], [[2], [0]]],
     ["elements", [3, 2], [[2, 1], [0, 0], [1, 0]]],
@@ -236,6 +268,7 @@ describe.each(backends)("on %s", (backend) => {
       [...tf.grad((y: tf.Tensor) => tf.sum(tf.grad(cube(op))(y)))(x).dataSync()].map((v) => Math.round(v * 1e4) / 1e4 + 0);
     expect(second((y) => tf.topk(y, 2).values)).toEqual([18, 0, 12]);
     expect(second((y) => tf.gatherND(y, tf.tensor2d([[1], [1]], undefined, "int32")))).toEqual([0, -12, 0]);
+    expect(second((y) => tf.gather(y, tf.tensor1d([1, 1], "int32")))).toEqual([0, -12, 0]);
     expect(second((y) => tf.stridedSlice(y, [2], [0], [-1]))).toEqual([0, -6, 12]);
     expect(second((y) => tf.einsum("i,j->", y, tf.tensor1d([2])))).toEqual([36, -12, 24]);
   });

@@ -3,8 +3,12 @@
 export interface FusedFunctions {
   /** x, y [rows, C]; gain [C]; scale [rows] is kept for the backward pass. */
   rmsNormForward(rows: number, C: number, epsilon: number, x: Float32Array, gain: Float32Array, y: Float32Array, scale: Float32Array): void;
+  /** dx begins with dSum [rows, C] where it is given. */
   rmsNormBackward(rows: number, C: number, x: Float32Array, gain: Float32Array, scale: Float32Array, dy: Float32Array,
-    dx: Float32Array, dGain: Float32Array): void;
+    dSum: Float32Array | null, dx: Float32Array, dGain: Float32Array): void;
+  /** rmsNormForward of sum = x + added. */
+  addRmsNormForward(rows: number, C: number, epsilon: number, x: Float32Array, added: Float32Array, gain: Float32Array, sum: Float32Array,
+    y: Float32Array, scale: Float32Array): void;
 
   /** x, y [rows, C]; gain, bias [C]; mean, scale [rows] are kept for the backward pass. */
   layerNormForward(rows: number, C: number, epsilon: number, x: Float32Array, gain: Float32Array, bias: Float32Array,
@@ -45,6 +49,13 @@ export interface FusedFunctions {
   expertFeedForwardBackward(N: number, K: number, C: number, H: number, E: number, offsets: Int32Array, slotToken: Int32Array, tokenSlot: Int32Array,
     x: Float32Array, weights: Float32Array, gateUp: Float32Array, down: Float32Array, dy: Float32Array, activations: Float32Array,
     dx: Float32Array, dWeights: Float32Array, dGateUp: Float32Array, dDown: Float32Array): void;
+
+  /** x [N, C] times three matrices [C, columns]; the gradients of the outputs and of the matrices have their shapes. */
+  queryKeyValueForward(N: number, C: number, queryColumns: number, keyColumns: number, valueColumns: number, x: Float32Array, query: Float32Array,
+    key: Float32Array, value: Float32Array, queries: Float32Array, keys: Float32Array, values: Float32Array): void;
+  queryKeyValueBackward(N: number, C: number, queryColumns: number, keyColumns: number, valueColumns: number, x: Float32Array, query: Float32Array,
+    key: Float32Array, value: Float32Array, dQueries: Float32Array, dKeys: Float32Array, dValues: Float32Array, dx: Float32Array,
+    dQuery: Float32Array, dKey: Float32Array, dValue: Float32Array): void;
 
   /** Mean nats; logits [N, V]; targets, mask, logSumExp [N]; the last is kept for the backward pass. */
   crossEntropyForward(N: number, V: number, logits: Float32Array, targets: Int32Array, mask: Float32Array, logSumExp: Float32Array): number;

@@ -3,15 +3,18 @@ import "@tensorflow/tfjs-backend-cpu";
 import * as tf from "@tensorflow/tfjs-core";
 import { isBindingThere } from "./binding.ts";
 import { binaryKernels } from "./kernels/binary.ts";
+import { blockKernels } from "./kernels/blocks.ts";
 import { convolutionKernels } from "./kernels/convolution.ts";
 import { einsumKernels } from "./kernels/einsum.ts";
 import { fillingKernels } from "./kernels/filling.ts";
 import { indexingKernels } from "./kernels/indexing.ts";
 import { layoutKernels } from "./kernels/layout.ts";
 import { matmulKernels } from "./kernels/matmul.ts";
+import { normalizationKernels } from "./kernels/normalization.ts";
 import { poolingKernels } from "./kernels/pooling.ts";
 import { reductionKernels } from "./kernels/reduction.ts";
 import { unaryKernels } from "./kernels/unary.ts";
+import { uniqueKernels } from "./kernels/unique.ts";
 import { NATIVE } from "./nativeKernel.ts";
 import { NativeBackend } from "./storage.ts";
 import { repairAfterStoppedCells } from "./stoppedCells.ts";
@@ -21,7 +24,7 @@ import { registerTensorKernels } from "./tensorKernel.ts";
 const PRIORITY = 10;
 
 registerTensorKernels([matmulKernels, einsumKernels, binaryKernels, unaryKernels, reductionKernels, layoutKernels, indexingKernels, fillingKernels,
-  convolutionKernels, poolingKernels]);
+  blockKernels, convolutionKernels, poolingKernels, normalizationKernels, uniqueKernels]);
 offerNativeBackend();
 silenceCpuBackend();
 repairAfterStoppedCells();

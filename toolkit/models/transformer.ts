@@ -5,7 +5,7 @@ import type { Routing } from "../moe/router.ts";
 import { SelfAttention, type KeyValueCache } from "../nn/attention.ts";
 import { initialStandardDeviation, WeightScope } from "../nn/module.ts";
 import { embedding } from "../ops/embedding.ts";
-import { rmsNorm } from "../ops/rmsNorm.ts";
+import { addRmsNorm, rmsNorm } from "../ops/rmsNorm.ts";
 import { balanceLoss, zLoss } from "../ops/routerLosses.ts";
 import { RandomSource } from "../random.ts";
 import { checkTransformerConfig, type TransformerConfig } from "./config.ts";
@@ -21,6 +21,18 @@ export interface ForwardResult {
   readonly logits: tf.Tensor2D;
   /** one record a layer */
   readonly routing: readonly RoutingRecord[];
+}
+
+/** The residual stream between two parts of the model: its value is x + added. The norm that reads it forms the sum. */
+interface Residual {
+  readonly x: tf.Tensor2D;
+  readonly added?: tf.Tensor2D;
+}
+
+function normed({ x, added }: Residual, gain: tf.Tensor1D, epsilon: number): { x: tf.Tensor2D; normed: tf.Tensor2D } {
+  if (!added) return { x, normed: rmsNorm(x, gain, epsilon) };
+  const { sum, y } = addRmsNorm(x, added, gain, epsilon);
+  return { x: sum, normed: y };
 }
 
 /** Pre-norm residual block: x + attention(norm(x)), then x + moe(norm(x)). */
@@ -39,11 +51,12 @@ class Block {
     this.moe = new MoeLayer(config, config.moe, weights.scope("moe"));
   }
 
-  forward(x: tf.Tensor2D, B: number, T: number, cache?: KeyValueCache): { x: tf.Tensor2D; routing: Routing } {
-    const attended = this.attention.forward(rmsNorm(x, this.attentionNorm, this.epsilon), B, T, cache);
-    const mixed: tf.Tensor2D = tf.add(x, attended);
-    const { y, routing } = this.moe.forward(rmsNorm(mixed, this.moeNorm, this.epsilon));
-    return { x: tf.add(mixed, y), routing };
+  forward(residual: Residual, B: number, T: number, cache?: KeyValueCache): { residual: Residual; routing: Routing } {
+    const before = normed(residual, this.attentionNorm, this.epsilon);
+    const attended = this.attention.forward(before.normed, B, T, cache);
+    const between = normed({ x: before.x, added: attended }, this.moeNorm, this.epsilon);
+    const { y, routing } = this.moe.forward(between.normed);
+    return { residual: { x: between.x, added: y }, routing };
   }
 }
 
@@ -89,15 +102,15 @@ export class Transformer {
         fix: "shorten the input, or train with a larger contextLength",
       });
     }
-    let x = embedding(this.embedding, tf.reshape(ids, [B * T]));
+    let residual: Residual = { x: embedding(this.embedding, tf.reshape(ids, [B * T])) };
     const routing: RoutingRecord[] = [];
     this.blocks.forEach((block, layer) => {
-      const result = block.forward(x, B, T, cache?.[layer]);
-      x = result.x;
+      const result = block.forward(residual, B, T, cache?.[layer]);
+      residual = result.residual;
       routing.push({ layer, ...result.routing });
     });
-    const normed: tf.Tensor2D = rmsNorm(x, this.finalNorm, this.config.normEpsilon);
-    const logits: tf.Tensor2D = this.head ? tf.matMul(normed, this.head) : tf.matMul(normed, this.embedding, false, true);
+    const last = normed(residual, this.finalNorm, this.config.normEpsilon).normed;
+    const logits: tf.Tensor2D = this.head ? tf.matMul(last, this.head) : tf.matMul(last, this.embedding, false, true);
     return { logits, routing };
   }
 

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { attention } from "../ops/attention.ts";
+import { queryKeyValue } from "../ops/queryKeyValue.ts";
 import { rotary } from "../ops/rotary.ts";
 import { initialStandardDeviation, residualStandardDeviation, type WeightScope } from "./module.ts";
 
@@ -41,11 +42,10 @@ export class SelfAttention {
   forward(x: tf.Tensor2D, B: number, T: number, cache?: KeyValueCache): tf.Tensor2D {
     const { numHeads: Q, numKeyValueHeads: G, headSize: D, ropeBase: base } = this.config;
     const startPosition = cache?.key?.shape[1] ?? 0;
-    const heads = (weight: tf.Tensor2D, count: number): tf.Tensor4D =>
-      tf.reshape(tf.matMul(x, weight), [B, T, count, D]);
-    const query = rotary(heads(this.query, Q), { base, startPosition });
-    let key = rotary(heads(this.key, G), { base, startPosition });
-    let value = heads(this.value, G);
+    const [queries, keys, values] = queryKeyValue(x, this.query, this.key, this.value);
+    const query = rotary(tf.reshape(queries, [B, T, Q, D]), { base, startPosition });
+    let key = rotary(tf.reshape(keys, [B, T, G, D]), { base, startPosition });
+    let value: tf.Tensor4D = tf.reshape(values, [B, T, G, D]);
     if (cache) {
       if (cache.key && cache.value) {
         key = tf.concat([cache.key, key], 1);

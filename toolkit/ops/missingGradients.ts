@@ -1,8 +1,9 @@
 /** Gradients of tfjs's own kernels that tfjs-core lacks, registered on import: TopK, GatherNd, ScatterNd and
- *  TensorScatterUpdate here, Einsum and StridedSlice in files of their own. All are made of tfjs ops that have gradients
- *  themselves, so they work on every backend and can be derived again. */
+ *  TensorScatterUpdate here, Einsum, StridedSlice and GatherV2 in files of their own. All are made of tfjs ops that have
+ *  gradients themselves, so they work on every backend and can be derived again. */
 import * as tf from "@tensorflow/tfjs-core";
 import "./einsumGradient.ts";
+import "./gatherGradient.ts";
 import "./stridedSliceGradient.ts";
 
 /** Indices name places; a gradient with respect to them is zero wherever it exists. */

@@ -8,14 +8,14 @@ import { embedding } from "./embedding.ts";
 import { expertFeedForward } from "./expertFeedForward.ts";
 import { groupedMatmul } from "./groupedMatmul.ts";
 import { layerNorm } from "./layerNorm.ts";
-import { choices, exactly, floats, integers, sizeOf, type ErrorBound, type OpDescription, type OpSample, type SampleInput } from "./opSample.ts";
-import { rmsNorm } from "./rmsNorm.ts";
+import { adamwInputs, adamwSettings, attentionInputs, everyExpert, halfMask, layerNormInputs, moeInputs, projectionInputs, rmsNormInputs, type Inputs } from "./opInputs.ts";
+import { choices, exactly, floats, integers, sizeOf, type ErrorBound, type OpDescription, type OpSample } from "./opSample.ts";
+import { queryKeyValue } from "./queryKeyValue.ts";
+import { addRmsNorm, rmsNorm } from "./rmsNorm.ts";
 import { rotary } from "./rotary.ts";
 import { balanceLoss, zLoss } from "./routerLosses.ts";
 import { routeTopK } from "./routeTopK.ts";
 import { toStorage } from "./toStorage.ts";
-
-type Inputs = Readonly<Record<string, SampleInput>>;
 
 const sample = (label: string, inputs: Inputs, settings: OpSample["settings"] = {}): OpSample => ({ label, inputs, settings });
 
@@ -31,31 +31,6 @@ const sums = (terms: number, reason: string): ErrorBound => {
   const relative = 2 * 2 ** -24 * Math.sqrt(terms);
   return { forward: { absolute: relative, relative }, gradient: { absolute: 4 * relative, relative: 4 * relative }, reason };
 };
-
-const rmsNormInputs = (shape: number[]): Inputs => ({ x: floats(shape, 1), gain: floats([shape[shape.length - 1]], 2) });
-
-const layerNormInputs = (shape: number[]): Inputs => ({ ...rmsNormInputs(shape), bias: floats([shape[shape.length - 1]], 67) });
-
-const attentionInputs = ([B, Tq, Tk, Q, G, D]: readonly number[]): Inputs => ({
-  query: floats([B, Tq, Q, D], 3, 2), key: floats([B, Tk, G, D], 4, 2), value: floats([B, Tk, G, D], 5),
-});
-
-const moeInputs = ([N, C, H, E, K]: readonly number[], ids: SampleInput): Inputs => ({
-  x: floats([N, C], 6), weights: floats([N, K], 7), ids, gateUp: floats([E, C, 2 * H], 8, 1 / Math.sqrt(C)), down: floats([E, H, C], 9, 1 / Math.sqrt(H)),
-});
-
-const everyExpert = (E: number): number[] => Array.from({ length: E }, (_, e) => e);
-
-const adamwInputs = (shape: number[]): Inputs => {
-  const secondMoment = floats(shape, 13);
-  return {
-    value: floats(shape, 10), gradient: floats(shape, 11), firstMoment: floats(shape, 12),
-    secondMoment: { ...secondMoment, values: secondMoment.values.map((v) => v * v) },
-  };
-};
-const adamwSettings = { learningRate: 1e-2, beta1: 0.9, beta2: 0.95, epsilon: 1e-8, step: 3, gradientScale: 0.5, weightDecay: 0.1 };
-
-const halfMask: SampleInput = { shape: [4], dtype: "float32", values: Float32Array.of(1, 0, 1, 1) };
 
 const numberOf = (setting: number | boolean | undefined): number => Number(setting ?? 0);
 
@@ -73,6 +48,18 @@ export const opTable: readonly OpDescription[] = [
     differentiable: ["x", "gain"], differentiableOutputs: [0],
     errorBound: sums(256, "one sum over C; the gain's gradient is one over all rows"),
     flops: ({ inputs }) => 4 * sizeOf(inputs.x.shape),
+  },
+  {
+    name: "addRmsNorm",
+    samples: [
+      sample("a matrix", { ...rmsNormInputs([5, 24]), added: floats([5, 24], 84) }, { epsilon: 1e-5 }),
+      sample("channels that fill no vector, three dimensions", { ...rmsNormInputs([2, 3, 13]), added: floats([2, 3, 13], 85) }, { epsilon: 1e-3 }),
+    ],
+    largeSample: sample("700 rows", { ...rmsNormInputs([700, 250]), added: floats([700, 250], 86) }, { epsilon: 1e-5 }),
+    run: ({ x, added, gain }, { epsilon }) => Object.values(addRmsNorm(x, added, gain, numberOf(epsilon))),
+    differentiable: ["x", "added", "gain"], differentiableOutputs: [0, 1],
+    errorBound: sums(256, "as rmsNorm"),
+    flops: ({ inputs }) => 5 * sizeOf(inputs.x.shape),
   },
   {
     name: "layerNorm",
@@ -99,6 +86,18 @@ export const opTable: readonly OpDescription[] = [
     differentiable: ["x"], differentiableOutputs: [0],
     errorBound: sums(2, "two products; the angle is computed in double"),
     flops: ({ inputs }) => 3 * sizeOf(inputs.x.shape),
+  },
+  {
+    name: "queryKeyValue",
+    samples: [
+      sample("fewer key than query heads", projectionInputs([5, 6, 6, 2, 4])),
+      sample("one row, one column each", projectionInputs([1, 3, 1, 1, 1])),
+    ],
+    largeSample: sample("300 rows", projectionInputs([300, 90, 90, 30, 30])),
+    run: ({ x, query, key, value }) => queryKeyValue(x, query, key, value),
+    differentiable: ["x", "query", "key", "value"], differentiableOutputs: [0, 1, 2],
+    errorBound: sums(300, "a sum over C; gradients are sums over N or over all columns"),
+    flops: ({ inputs }) => 2 * inputs.x.shape[0] * (sizeOf(inputs.query.shape) + sizeOf(inputs.key.shape) + sizeOf(inputs.value.shape)),
   },
   {
     name: "attention",

@@ -131,6 +131,12 @@ export const layoutOps: Readonly<Record<string, OpMaker>> = {
     const [on, off] = [chance.int(0, 1), chance.int(0, 1)];
     return { inputs: [ints(chance, shapeOf(chance, [0, 4]), -1, 8)], run: ([i]) => tf.oneHot(i, depth, on, off, dtype), settings: { depth, dtype, on, off } };
   },
+  unique: (chance) => {
+    const shape = chance.isTrue(0.7) ? shapeOf(chance, [1, 1]) : shapeOf(chance, [2, 3]);
+    const axis = chance.int(0, shape.length - 1);
+    const x = chance.isTrue(0.5) ? ints(chance, shape, -5, 5) : anySample(chance, shape);
+    return { inputs: [x], run: ([t]) => { const { values, indices } = tf.unique(t, axis); return [values, indices]; }, settings: { axis } };
+  },
   spaceToBatchND: (chance) => {
     const [b, h, w] = [chance.int(1, 2), chance.int(1, 3), chance.int(1, 3)];
     const shape = [chance.int(1, 3), 4, 4, chance.int(1, 3)];

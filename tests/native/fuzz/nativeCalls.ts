@@ -74,7 +74,7 @@ class Call {
     const isArray = ArrayBuffer.isView(given) && (given instanceof Float32Array || given instanceof Int32Array || given instanceof Uint8Array || given instanceof Uint16Array);
     if (typeof given === "number" && chance.isTrue(0.7)) args[position] = chance.isTrue(0.5) ? chance.pick(wildSizes) : given + chance.int(-2, 2);
     else if (isArray && given.length > 0 && chance.isTrue(0.7)) args[position] = this.corruptArray(given);
-    else if (Array.isArray(given) && given.length < 100 && chance.isTrue(0.7)) args[position] = this.corruptList(given as Values[]);
+    else if (isList(given) && chance.isTrue(0.7)) args[position] = this.corruptList(given as Values[]);
     else args[position] = wildValue(chance);
   }
 
@@ -215,6 +215,11 @@ function arrayKindOf(kind: string): ArrayKind | undefined {
   return arrayKinds.find((name) => kind.replace(/[>?]/g, "") === name);
 }
 
+/** An array that isn't made to be endless. */
+function isList(value: unknown): value is unknown[] {
+  return Array.isArray(value) && value.length < 100;
+}
+
 /** An array whose memory is gone: a copy's, or its own. */
 function detached(values: Values, copies = true): Values {
   const gone = copies ? values.slice() : values;
@@ -285,7 +290,8 @@ function outcomeOf(addon: Addon, name: string, call: Call, args: readonly unknow
     if (!isTyped(thrown)) return { wrong: `threw ${String(thrown)}` };
     error = thrown.message;
   }
-  const changed = inputs.find(({ i, value, copy }) => !writesTo(call, args, i) && !isEqual(bytesOf(value), copy));
+  // a getter in a list may have detached it
+  const changed = inputs.find(({ i, value, copy }) => value.byteLength > 0 && !writesTo(call, args, i) && !isEqual(bytesOf(value), copy));
   if (changed !== undefined) return { wrong: `changed its input ${changed.i + 1}` };
   const wrong = call.brokenGuard();
   return { ...(error !== undefined && { error }), ...(wrong !== undefined && { wrong }) };
@@ -295,7 +301,7 @@ function outcomeOf(addon: Addon, name: string, call: Call, args: readonly unknow
 function writesTo(call: Call, args: readonly unknown[], input: number): boolean {
   const { buffer } = args[input] as ArrayBufferView;
   return args.some((arg, i) => i < call.kinds.length && call.isOutput(i)
-    && [arg].flat().some((other) => ArrayBuffer.isView(other) && other.buffer === buffer));
+    && (isList(arg) ? arg : [arg]).some((other) => ArrayBuffer.isView(other) && other.buffer === buffer));
 }
 
 function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {

@@ -58,6 +58,15 @@ export const reductionOps: Readonly<Record<string, OpMaker>> = {
   cumprod: running(tf.cumprod, nearOne, { relative: 1e-3, absolute: 1e-6 }),
   softmax: (chance) => ({ inputs: [floats(chance, shapeOf(chance, [1, 5]), "special", [-40, 40])], run: ([x]) => tf.softmax(x), relative: 4e-6, absolute: 1e-30 }),
   logSoftmax: (chance) => ({ inputs: [floats(chance, shapeOf(chance, [1, 5]), "calm", [-40, 40])], run: ([x]) => tf.logSoftmax(x), relative: 1e-5, absolute: 1e-5 }),
+  batchNorm: (chance) => {
+    const shape = shapeOf(chance, [2, 4]);
+    const channels = shape[shape.length - 1];
+    const statistic = (low: number): Sample => floats(chance, [channels], "calm", [low, 3]);
+    return {
+      inputs: [floats(chance, shape, "special"), statistic(-3), statistic(0.1), statistic(-3), statistic(-3)], relative: 1e-5, absolute: 1e-5,
+      run: ([x, mean, variance, offset, scale]) => tf.batchNorm(x as tf.Tensor2D, mean as tf.Tensor1D, variance as tf.Tensor1D, offset as tf.Tensor1D, scale as tf.Tensor1D),
+    };
+  },
   topk: (chance) => {
     const shape = shapeOf(chance, [1, 5]);
     const k = chance.int(0, (shape.at(-1) ?? 0) + (chance.isTrue(0.05) ? 1 : 0));

@@ -28,14 +28,14 @@ function numericType({ dtype }: TensorInfo): NumericType {
   return isNumericType(dtype) ? dtype : "float32";
 }
 
-function transpose({ inputs: { x }, attrs: { perm }, ...tools }: NativeCall<TransposeAttrs, Operand>): TensorInfo {
+export function transpose({ inputs: { x }, attrs: { perm }, ...tools }: NativeCall<TransposeAttrs, Operand>): TensorInfo {
   const strides = stridesOf(x.shape);
   const shape = perm.map((d) => x.shape[d]);
   return copied(tools, x, shape, shape, { strides: perm.map((d) => strides[d]), offset: 0 });
 }
 
 /** Rows begin … begin + size of each dimension. */
-function sliceOf(tools: Tools, x: TensorInfo, begin: readonly number[], size: number[]): TensorInfo {
+export function sliceOf(tools: Tools, x: TensorInfo, begin: readonly number[], size: number[]): TensorInfo {
   const strides = stridesOf(x.shape);
   const offset = begin.reduce((sum, start, d) => sum + start * strides[d], 0);
   return copied(tools, x, size, size, { strides, offset });
@@ -122,7 +122,7 @@ function unpack({ inputs: { value }, attrs, ...tools }: NativeCall<UnpackAttrs, 
     copied(tools, value, shape, shape, { strides: strides.toSpliced(axis, 1), offset: i * strides[axis] }));
 }
 
-function pad({ inputs: { x }, attrs: { paddings, constantValue }, backend, native }: NativeCall<PadV2Attrs, Operand>): TensorInfo {
+export function pad({ inputs: { x }, attrs: { paddings, constantValue }, backend, native }: NativeCall<PadV2Attrs, Operand>): TensorInfo {
   const shape = x.shape.map((length, d) => paddings[d][0] + length + paddings[d][1]);
   const strides = stridesOf(shape);
   const out = backend.allocate(numericType(x), sizeOf(shape));

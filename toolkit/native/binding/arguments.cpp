@@ -179,14 +179,17 @@ Element* Arguments::array(const char* name, int64_t atLeast, Use use) {
 /** Outputs must lie beside everything else; where a kernel works in place, exactly on one of its inputs too. */
 void Arguments::noteSpan(const char* name, const char* begin, int64_t bytes, Use use) {
   Span span = {name, begin, begin + bytes, use == Use::write};
-  for (size_t i = 0; i < spanCount_; ++i) {
-    const Span& other = spans_[i];
-    bool isDisjoint = span.begin >= other.end || other.begin >= span.end || bytes == 0 || other.begin == other.end;
-    if (isDisjoint || (!span.isWritten && !other.isWritten)) continue;
-    bool isInPlace = isInPlaceAllowed_ && span.isWritten != other.isWritten && span.begin == other.begin && span.end == other.end;
-    if (!isInPlace) refuseOverlap(span, other);
-  }
+  for (size_t i = 0; i < spanCount_; ++i) checkBeside(span, spans_[i]);
+  for (const Span& other : listSpans_) checkBeside(span, other);
   spans_[spanCount_++] = span;
+}
+
+void Arguments::checkBeside(const Span& span, const Span& other) const {
+  bool isDisjoint = span.begin >= other.end || other.begin >= span.end || span.begin == span.end || other.begin == other.end;
+  if (isDisjoint || (!span.isWritten && !other.isWritten)) return;
+  bool isSame = span.begin == other.begin && span.end == other.end;
+  bool isInPlace = isInPlaceAllowed_ && isSame && span.isWritten != other.isWritten;
+  if (!isInPlace) refuseOverlap(span, other);
 }
 
 void Arguments::refuseOverlap(const Span& span, const Span& other) const {

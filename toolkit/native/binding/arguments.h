@@ -79,8 +79,8 @@ class Arguments {
   /** A Float32Array, or nullptr where null or undefined was given. */
   const float* floatsOrNull(const char* name, int64_t atLeast);
 
-  /** JavaScript arrays of Float32Arrays, one argument each: as many in each, and the i-th ones equally long. What is
-   *  written overlaps nothing that was read before: to be read last. */
+  /** JavaScript arrays of Float32Arrays, one argument each: as many in each, and the i-th ones equally long. Read once,
+   *  before any other array: reading a list may run JavaScript. */
   std::vector<FloatRow> floatLists(std::initializer_list<FloatList> lists);
 
   /** Copies `count` whole numbers of −kMostElements … kMostElements from an Int32Array or a Float64Array. */
@@ -127,6 +127,7 @@ class Arguments {
   Element* array(const char* name, int64_t atLeast, Use use);
   AnyArray anyArrayFor(const char* name, Use use);
   void noteSpan(const char* name, const char* begin, int64_t bytes, Use use);
+  void checkBeside(const Span& span, const Span& other) const;
   bool nextIsAbsent();
   [[noreturn]] void refuse(const char* name, const std::string& given, const std::string& expected) const;
 
@@ -138,6 +139,7 @@ class Arguments {
   bool isInPlaceAllowed_ = false;
   napi_value values_[kMostArguments];
   Span spans_[kMostArguments];
+  std::vector<Span> listSpans_;
   napi_value result_ = nullptr;
 };
 

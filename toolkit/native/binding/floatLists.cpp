@@ -42,7 +42,7 @@ std::vector<FloatRow> Arguments::floatLists(std::initializer_list<FloatList> lis
              "as long as the lists before it, " + std::to_string(columns.front().size()));
   }
   std::vector<FloatRow> rows(columns.front().size());
-  std::vector<Span> spans(spans_, spans_ + spanCount_);
+  std::vector<Span> spans;
   size_t column = 0;
   for (const FloatList& list : lists) {
     for (size_t i = 0; i < rows.size(); ++i) {
@@ -58,6 +58,7 @@ std::vector<FloatRow> Arguments::floatLists(std::initializer_list<FloatList> lis
     ++column;
   }
   checkApart(spans);
+  listSpans_ = std::move(spans);
   return rows;
 }
 

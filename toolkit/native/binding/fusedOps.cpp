@@ -6,6 +6,7 @@
 #include "crossEntropy.h"
 #include "groups.h"
 #include "layerNorm.h"
+#include "queryKeyValue.h"
 #include "rmsNorm.h"
 #include "rotary.h"
 
@@ -28,9 +29,22 @@ Status bindRmsNormBackward(Arguments& in) {
   const float* gain = in.floats("gain", C);
   const float* scale = in.floats("scale", rows);
   const float* dy = in.floats("dy", elementCount({rows, C}));
+  const float* dSum = in.floatsOrNull("dSum", elementCount({rows, C}));
   float* dx = in.mutableFloats("dx", elementCount({rows, C}));
   float* dGain = in.mutableFloats("dGain", C);
-  return rmsNormBackward(x, gain, scale, dy, rows, C, dx, dGain);
+  return rmsNormBackward(x, gain, scale, dy, dSum, rows, C, dx, dGain);
+}
+
+Status bindAddRmsNormForward(Arguments& in) {
+  int64_t rows = in.integer("rows"), C = in.integer("C");
+  float epsilon = static_cast<float>(in.number("epsilon"));
+  const float* x = in.floats("x", elementCount({rows, C}));
+  const float* added = in.floats("added", elementCount({rows, C}));
+  const float* gain = in.floats("gain", C);
+  float* sum = in.mutableFloats("sum", elementCount({rows, C}));
+  float* y = in.mutableFloats("y", elementCount({rows, C}));
+  float* scale = in.mutableFloats("scale", rows);
+  return addRmsNormForward(x, added, gain, epsilon, rows, C, sum, y, scale);
 }
 
 Status bindLayerNormForward(Arguments& in) {
@@ -68,6 +82,44 @@ Status bindRotary(Arguments& in) {
   float* y = in.mutableFloats("y", size);
   if (size == 0) return Status::ok();
   return rotary(x, cosine, sine, B, T, heads, D, inverse, y);
+}
+
+ProjectionSizes projectionSizes(Arguments& in) {
+  ProjectionSizes sizes;
+  sizes.N = in.integer("N"), sizes.C = in.integer("C");
+  for (int64_t& columns : sizes.columns) columns = in.integer("columns");
+  return sizes;
+}
+
+/** Three arrays of rows · columns[i] floats. */
+void readEach(Arguments& in, const char* name, int64_t rows, const ProjectionSizes& sizes, const float* (&to)[3]) {
+  for (int i = 0; i < 3; ++i) to[i] = in.floats(name, elementCount({rows, sizes.columns[i]}));
+}
+
+void writeEach(Arguments& in, const char* name, int64_t rows, const ProjectionSizes& sizes, float* (&to)[3]) {
+  for (int i = 0; i < 3; ++i) to[i] = in.mutableFloats(name, elementCount({rows, sizes.columns[i]}));
+}
+
+Status bindQueryKeyValueForward(Arguments& in) {
+  ProjectionSizes s = projectionSizes(in);
+  const float* weights[3];
+  float* outputs[3];
+  const float* x = in.floats("x", elementCount({s.N, s.C}));
+  readEach(in, "weights", s.C, s, weights);
+  writeEach(in, "outputs", s.N, s, outputs);
+  return queryKeyValueForward(s, x, weights, outputs);
+}
+
+Status bindQueryKeyValueBackward(Arguments& in) {
+  ProjectionSizes s = projectionSizes(in);
+  const float *weights[3], *dOutputs[3];
+  float* dWeights[3];
+  const float* x = in.floats("x", elementCount({s.N, s.C}));
+  readEach(in, "weights", s.C, s, weights);
+  readEach(in, "dOutputs", s.N, s, dOutputs);
+  float* dx = in.mutableFloats("dx", elementCount({s.N, s.C}));
+  writeEach(in, "dWeights", s.C, s, dWeights);
+  return queryKeyValueBackward(s, x, weights, dOutputs, dx, dWeights);
 }
 
 AttentionSizes attentionSizes(Arguments& in) {
@@ -170,9 +222,12 @@ Status bindSumOfSquares(Arguments& in) {
 void registerFusedOps(Exports& exports) {
   exports.add("rmsNormForward", bindRmsNormForward);
   exports.add("rmsNormBackward", bindRmsNormBackward);
+  exports.add("addRmsNormForward", bindAddRmsNormForward);
   exports.add("layerNormForward", bindLayerNormForward);
   exports.add("layerNormBackward", bindLayerNormBackward);
   exports.add("rotary", bindRotary);
+  exports.add("queryKeyValueForward", bindQueryKeyValueForward);
+  exports.add("queryKeyValueBackward", bindQueryKeyValueBackward);
   exports.add("attentionForward", bindAttentionForward);
   exports.add("attentionBackward", bindAttentionBackward);
   exports.add("crossEntropyForward", bindCrossEntropyForward);

@@ -9,7 +9,12 @@
 MOE_KERNEL(Status, rmsNormForward,
            (const float* x, const float* gain, float epsilon, int64_t rows, int64_t C, float* y, float* scale))
 
-/** dx [rows, C] and dGain [C] from dy [rows, C]. The bits of dGain don't depend on the number of threads. */
+/** The same of sum = x + added [rows, C], which is kept. */
+MOE_KERNEL(Status, addRmsNormForward,
+           (const float* x, const float* added, const float* gain, float epsilon, int64_t rows, int64_t C, float* sum,
+            float* y, float* scale))
+
+/** dx [rows, C] and dGain [C] from dy [rows, C]; dx begins with dSum [rows, C] unless that is null. The bits of dGain don't depend on the number of threads. */
 MOE_KERNEL(Status, rmsNormBackward,
-           (const float* x, const float* gain, const float* scale, const float* dy, int64_t rows, int64_t C, float* dx,
-            float* dGain))
+           (const float* x, const float* gain, const float* scale, const float* dy, const float* dSum, int64_t rows,
+            int64_t C, float* dx, float* dGain))

@@ -169,35 +169,7 @@ MOE_INLINE void transposeBlocks(vf (&rows)[kLanes]) {
 /** Lane j of row i becomes lane i of row j. */
 MOE_INLINE void transpose(vf (&rows)[kLanes]) { transposeBlocks<kLanes / 2>(rows); }
 
-#if defined(__AVX512F__)
-/** 2^(i/16) */
-alignas(64) inline constexpr float kSixteenthPowers[16] = {
-    1.0f,        1.04427378f, 1.09050773f, 1.13878863f, 1.18920712f, 1.24185781f, 1.29683955f, 1.35425555f,
-    1.41421356f, 1.47682615f, 1.54221083f, 1.61049033f, 1.68179283f, 1.75625216f, 1.83400809f, 1.91520656f};
-
-/** e^x, within 1.1 units in the last place of float32 over its whole range; NaN stays NaN, overflow gives infinity.
- *  x = n ln2 + r with n a multiple of 1/16, so e^x = 2^n · e^r, where |r| ≤ ln2 / 32 needs few terms. Source: P. Tang 1989,
- *  Table-driven implementation of the exponential function, here with a table that fits a register. */
-MOE_INLINE vf vexp(vf x) {
-  constexpr float kOver = 89.0f, kUnder = -104.0f;  // beyond these the result is infinity or 0
-  constexpr float kRound = 786432.0f;               // 1.5 · 2^19: adding it rounds to a multiple of 1/16
-  // Least error with the terms 1, r and r³/6 as they are: the fourth-power rest is spread over the interval.
-  constexpr float kSecondTerm = 0.5000162f;
-  __m512 clipped = _mm512_min_ps(_mm512_set1_ps(kOver), reinterpret_cast<__m512>(x));  // NaN comes from the second operand
-  clipped = _mm512_max_ps(_mm512_set1_ps(kUnder), clipped);
-  x = reinterpret_cast<vf>(clipped);
-  vf shifted = fma(x, broadcast(1.44269504088896341f), broadcast(kRound));
-  vf n = shifted - kRound;
-  vf r = fma(n, broadcast(-0.693359375f), x);
-  r = fma(n, broadcast(2.12194440e-4f), r);
-  __m512 sixteenths = _mm512_load_ps(kSixteenthPowers);
-  vf power = reinterpret_cast<vf>(_mm512_permutexvar_ps(reinterpret_cast<__m512i>(shifted), sixteenths));
-  vf p = fma(broadcast(1.0f / 6.0f), r, broadcast(kSecondTerm));
-  p = fma(p, r, broadcast(1.0f));
-  p = fma(power * r, p, power);
-  return reinterpret_cast<vf>(_mm512_scalef_ps(reinterpret_cast<__m512>(p), reinterpret_cast<__m512>(n)));  // p · 2^⌊n⌋
-}
-#else
+#if !defined(__AVX512F__)
 /** 2^n for −252 ≤ n ≤ 254, in two factors so that results below the normal range and infinity come out right. */
 MOE_INLINE vf scaleByPowerOfTwo(vf x, vi n) {
   vi half = n >> 1;
@@ -224,7 +196,6 @@ MOE_INLINE vf vexp(vf x) {
   p = fma(p, r * r, r) + 1.0f;
   return scaleByPowerOfTwo(p, bitsOf(shifted) - bitsOf(broadcast(kRound)));
 }
-#endif
 
 /** Natural logarithm, within 2 units in the last place; log(0) = −inf, of a negative number NaN.
  *  Source: the Cephes library's logf: x = 2^e m, √½ ≤ m < √2. */
@@ -274,4 +245,10 @@ MOE_INLINE vf vtanh(vf x) {
   return select(size < 0.625f, near, select(x == x, far, x));
 }
 
+#endif
+
 }  // namespace moe::MOE_ISA
+
+#if defined(__AVX512F__)
+#include "mathAvx512.h"
+#endif
