@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { chooseBackend } from "../../toolkit/backend/choose.ts";
-import { bools, expectSameAsCpu, floats, ints, runOn, specialValues, type Sample, type Tolerance } from "./compare.ts";
+import { bools, expectClose, expectSameAsCpu, floats, ints, runOn, specialValues, type Sample, type Tolerance } from "./compare.ts";
 
 beforeAll(async () => { await chooseBackend("native"); });
 
@@ -13,7 +13,7 @@ const shapePairs: [number[], number[]][] = [
 
 const binary: [string, { low?: number; high?: number }, Tolerance?][] = [
   ["Add", {}], ["Sub", {}], ["Multiply", {}], ["RealDiv", {}], ["Maximum", {}], ["Minimum", {}], ["SquaredDifference", {}],
-  ["Pow", {}, { relative: 1e-6, absolute: 3e-45 }],
+  ["Pow", {}, { relative: 1e-6, absolute: 3e-45 }], ["Mod", {}, { relative: 1e-6, absolute: 1e-7 }], ["Atan2", {}, { relative: 2e-7 }],
   ["Equal", { low: 0, high: 1 }], ["NotEqual", {}], ["Greater", {}], ["GreaterEqual", {}], ["Less", {}], ["LessEqual", {}],
 ];
 
@@ -29,9 +29,11 @@ describe("two operands", () => {
     await expectSameAsCpu(kernel, { a: floats([23, 19], { specials: true }), b: floats([19], { specials: true }) }, {}, tolerance);
   });
 
-  test("integers and booleans keep their dtype", async () => {
-    await expectSameAsCpu("Add", { a: ints([9, 4], -9, 9), b: ints([4], -9, 9) });
-    await expectSameAsCpu("Multiply", { a: ints([6], -9, 9), b: ints([6], -9, 9) });
+  test("Prelu weighs what is negative; the weights spread over x", async () => {
+    for (const [x, alpha] of shapePairs) await expectSameAsCpu("Prelu", { x: floats(x, { specials: true }), alpha: floats(alpha) });
+  });
+
+  test("comparisons of integers and of booleans give booleans", async () => {
     for (const kernel of ["Equal", "NotEqual", "Greater", "GreaterEqual", "Less", "LessEqual"])
       for (const [a, b] of shapePairs) await expectSameAsCpu(kernel, { a: ints(a, -3, 3), b: ints(b, -3, 3) });
     await expectSameAsCpu("LogicalAnd", { a: bools([40, 3]), b: bools([3]) });
@@ -56,6 +58,10 @@ const unary: [string, { low?: number; high?: number; attrs?: object }, Tolerance
   ["Sigmoid", { low: -30, high: 30 }, { relative: 5e-7 }], ["Tanh", { low: -12, high: 12 }, { relative: 5e-7 }],
   ["Elu", {}, { relative: 1e-6, absolute: 1e-7 }], ["Sin", {}, { relative: 1e-6, absolute: 1e-7 }], ["Cos", {}, { relative: 1e-6, absolute: 1e-7 }],
   ["Erf", {}, { relative: 1e-6, absolute: 3e-7 }], // tfjs's own formula is good to 1.5e-7
+  ["Tan", {}, { relative: 1e-6, absolute: 1e-7 }], ["Asin", { low: -1, high: 1 }, { relative: 2e-7 }], ["Acos", { low: -1, high: 1 }, { relative: 2e-7 }],
+  ["Atan", {}, { relative: 2e-7 }], ["Sinh", { low: -9, high: 9 }, { relative: 1e-6 }], ["Cosh", { low: -9, high: 9 }, { relative: 2e-7 }],
+  ["Asinh", {}, { relative: 1e-6 }], ["Acosh", { low: 1, high: 9 }, { relative: 1e-6 }], ["Atanh", { low: -1, high: 1 }, { relative: 2e-7 }],
+  ["Selu", {}, { relative: 1e-6, absolute: 1e-7 }] /* cpu subtracts 1 from e^x */, ["Round", { low: -9, high: 9 }], ["Sign", {}],
   ["Log1p", { low: -1, high: 9 }, { relative: 1e-6 }], ["Expm1", {}, { relative: 1e-6 }],
   ["LeakyRelu", { attrs: { alpha: 0.2 } }], ["Step", { attrs: { alpha: 0.5 } }], ["ClipByValue", { attrs: { clipValueMin: -1, clipValueMax: 2 } }],
 ];
@@ -70,9 +76,14 @@ describe("one operand", () => {
     await expectSameAsCpu(kernel, { x: { shape: [values.length], dtype: "float32", values } }, attrs, tolerance);
   });
 
-  test("integers are left to tfjs", async () => {
-    await expectSameAsCpu("Abs", { x: ints([9], -9, 9) });
-    await expectSameAsCpu("Square", { x: ints([9], -9, 9) });
+  test.each(["IsNan", "IsInf", "IsFinite"])("%s tells NaN, infinities and numbers apart", async (kernel) => {
+    for (const shape of [[], [0], [17], [66_001]]) await expectSameAsCpu(kernel, { x: floats(shape, { specials: true }) });
+  });
+
+  test("Softplus is log(1 + e^x), to its last places also where e^x is tiny", async () => {
+    const x = Float32Array.from({ length: 2001 }, (_, i) => -100 + i / 10);
+    const [{ values }] = await runOn("native", "Softplus", { x: { shape: [x.length], dtype: "float32", values: x } });
+    expectClose(values, Array.from(x, (value) => Math.max(value, 0) + Math.log1p(Math.exp(-Math.abs(value)))), { relative: 5e-7, absolute: 3e-45 });
   });
 });
 

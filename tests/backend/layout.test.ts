@@ -87,6 +87,15 @@ describe("moving by index", () => {
     await expectSameAsCpu("GatherV2", { x: floats([500, 130]), indices: ints([3000], 0, 500) }, { axis: 0, batchDims: 0 });
   });
 
+  test("a tensor made of shared memory keeps its values when another thread changes that", async () => {
+    await chooseBackend("native");
+    const shared = new Int32Array(new SharedArrayBuffer(8));
+    shared.set([1, 0]);
+    const indices = tf.tensor1d(shared, "int32");
+    shared.fill(99);
+    expect(Array.from(tf.gather(tf.tensor1d([5, 6]), indices).dataSync())).toEqual([6, 5]);
+  });
+
   test("an index outside the dimension is an error", async () => {
     await expect(runOn("native", "GatherV2", { x: floats([4, 2]), indices: ints([3], 4, 5) }, { axis: 0, batchDims: 0 })).rejects.toThrow(ShapeError);
     await expect(runOn("native", "ScatterNd", { indices: ints([1, 1], 9, 10), updates: floats([1]) }, { shape: [4] })).rejects.toThrow(ShapeError);

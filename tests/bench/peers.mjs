@@ -1,6 +1,7 @@
 // npm run bench:peers -- train|matmul|attention [--json] [--compile] [--rounds N] [--patience MINUTES] [--threads N] [--case TEXT]
 // Does the same work here and in PyTorch (numpy), first checking that both get the same results, then timing them in
 // turns: each round runs our side and each peer once, each in a process of its own that lives through all rounds.
+// Beside PyTorch, train has the OpenBLAS floor: the time of a step's products with weights and of nothing else.
 // Prints a line a case and peer, or with --json {bench, case, threads, value, unit, peer, peerVersion, peerForm,
 // peerValue, ratio, ratioSpread, rounds, disturbed}: medians over rounds; ratio is how many times as fast as the peer we are, its
 // spread the distance between quartiles of the rounds' ratios. A measurement in which other processes took part of the
@@ -15,6 +16,8 @@ import { quietly } from "./peers/quiet.mjs";
 
 const root = join(import.meta.dirname, "..", "..");
 const threadCounts = { train: [2], matmul: [1, 2], attention: [2] };
+/** The peers' sides of a bench, each in a process of its own. */
+const peerScripts = { train: ["train.py", "trainFloor.py"], matmul: ["matmul.py"], attention: ["attention.py"] };
 // Float32 sums in another order differ by about 1e-6; a token whose experts are nearly tied may be routed otherwise by
 // that, which moves a gradient by about 1e-3. Adam divides by the gradient's size, so an update doubts more.
 const bounds = [[/^update\./, 2e-2], [/^gradient\./, 2e-3], [/./, 2e-5]];
@@ -110,17 +113,21 @@ function print(line) {
 async function compare({ name, flops, runsPerRound }, threads, ours, peers) {
   const file = join(root, "build", "peers", "reference.safetensors");
   await ours.ask({ do: "prepare", case: name, file });
-  const { forms } = await peers.ask({ do: "prepare", file });
+  const forms = [];
+  for (const worker of peers) {
+    const { forms: offered } = await worker.ask({ do: "prepare", file });
+    forms.push(...offered.map((form, number) => ({ ...form, worker, number })));
+  }
   checkForms(name, forms);
   const deadlineMs = performance.now() + Number(options.patience) * 60_000;
-  const pids = [process.pid, ours.process.pid, peers.process.pid];
+  const pids = [process.pid, ...[ours, ...peers].map((worker) => worker.process.pid)];
   let disturbed = 0;
   const measure = async (worker, request) => {
     const { result, isDisturbed } = await quietly(pids, deadlineMs, () => worker.ask({ do: "measure", runs: runsPerRound, ...request }));
     if (isDisturbed) disturbed += 1;
     return median(result.timesMs);
   };
-  const measureOurs = () => measure(ours, { case: name }), measurePeer = (form) => measure(peers, { form });
+  const measureOurs = () => measure(ours, { case: name }), measurePeer = (form) => measure(forms[form].worker, { form: forms[form].number });
   const chosen = await fastestForms(forms, measurePeer);
   await measureOurs();
   disturbed = 0;
@@ -144,11 +151,11 @@ const python = pythonWithPeers();
 const outfile = join(root, "build", "bench", "peers", `${bench}.mjs`);
 await build({ entryPoints: [join(import.meta.dirname, "peers", `${bench}.ts`)], bundle: true, packages: "external", platform: "node", format: "esm", outfile, logLevel: "error" });
 for (const threads of options.threads === undefined ? threadCounts[bench].map(String) : [options.threads]) {
-  const ours = new Worker(process.execPath, [outfile], threads), peers = new Worker(python, [join(import.meta.dirname, "peers", `${bench}.py`)], threads);
+  const ours = new Worker(process.execPath, [outfile], threads);
+  const peers = peerScripts[bench].map((script) => new Worker(python, [join(import.meta.dirname, "peers", script)], threads));
   const { reason, threads: ownThreads, cases } = await ours.ask({ do: "list" });
   if (ownThreads !== Number(threads)) throw new Error(`our side computes with ${ownThreads} threads instead of ${threads}`);
   console.error(`our side: ${reason}, ${ownThreads} threads`);
   for (const one of cases.filter(({ name }) => name.includes(options.case))) await compare(one, threads, ours, peers);
-  ours.end();
-  peers.end();
+  for (const worker of [ours, ...peers]) worker.end();
 }

@@ -21,10 +21,10 @@ export function report(bench: string, name: string, unit: string, values: readon
 
 /** The ratio that a line adds: median and spread of the rounds' own ratios, so that what slows a whole round counts for nothing.
  *  @param to what the figure is divided by, in words
- *  @param bar the ratio asked for */
-export function ratioTo(to: string, figures: readonly number[], references: readonly number[], bar: number): object {
+ *  @param bar the least ratio asked for, where one is */
+export function ratioTo(to: string, figures: readonly number[], references: readonly number[], bar?: number): object {
   const { value, spread } = summary(figures.map((figure, round) => figure / references[round]));
-  return { ratio: value, ratioSpread: spread, to, toValue: summary(references).value, bar };
+  return { ratio: value, ratioSpread: spread, to, toValue: summary(references).value, ...(bar !== undefined && { bar }) };
 }
 
 function rounded(figure: number): number {

@@ -21,18 +21,20 @@ if (names.length === 0 || unknown.length > 0) {
 }
 
 /** A line of the table; `ratio`, where there is one, says how the figure compares with another of the same rounds. */
-function asText({ case: name, value, unit, spread, ratio, ratioSpread, to, toValue, bar }) {
-  const figure = `${name.padEnd(58)} ${String(value).padStart(9)} ${unit.padEnd(9)}${`± ${spread}`.padEnd(11)}`;
-  if (ratio === undefined) return figure.trimEnd();
-  const verdict = bar === undefined ? "" : ratio >= bar ? `, bar ${bar} reached` : `, bar ${bar} missed`;
-  return `${figure} ${`${ratio} ± ${ratioSpread}`.padEnd(16)} of ${to} (${toValue}${verdict})`;
+function asText({ case: name, value, unit, spread, runs, bench, ratio, ratioSpread, to, toValue, bar, atMost, ...others }) {
+  const figure = `${name.padEnd(76)} ${String(value).padStart(9)} ${unit.padEnd(9)}${runs > 1 ? `± ${spread}`.padEnd(11) : ""}`;
+  const comparison = ratio === undefined ? "" : `${`${ratio} ± ${ratioSpread}`.padEnd(16)} of ${to}, ${toValue}`;
+  const isReached = ratio === undefined ? value <= atMost : ratio >= bar;
+  const verdict = bar ?? atMost ? `  (${bar === undefined ? `at most ${atMost}` : `at least ${bar}`}: ${isReached ? "reached" : "missed"})` : "";
+  const rest = Object.entries(others).map(([key, other]) => ` ${other} ${key}`).join("");
+  return `${figure}${comparison}${rest}${verdict}`.trimEnd();
 }
 
 for (const name of names) {
   const outfile = join(outputFolder, `${name}.mjs`);
   await build({ entryPoints: [join(folder, `${name}.ts`)], bundle: true, packages: "external", platform: "node", format: "esm", outfile, logLevel: "error" });
-  const bandwidth = name === "ops" ? buildBandwidth(outputFolder) : undefined;
-  const child = spawn(process.execPath, [outfile, JSON.stringify({ filter: options.case, bandwidth })], { stdio: ["ignore", "pipe", "inherit"] });
+  const bandwidthAddon = name === "ops" ? buildBandwidth(outputFolder) : undefined;
+  const child = spawn(process.execPath, [outfile, JSON.stringify({ filter: options.case, bandwidthAddon })], { stdio: ["ignore", "pipe", "inherit"] });
   for await (const line of createInterface({ input: child.stdout })) console.log(options.json ? line : asText(JSON.parse(line)));
   const [status] = child.exitCode === null ? await once(child, "exit") : [child.exitCode];
   if (status !== 0) process.exit(status ?? 1);

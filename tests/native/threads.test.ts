@@ -4,8 +4,13 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
-import { describe, expect, test } from "vitest";
+import * as tf from "@tensorflow/tfjs-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { nativeBinding } from "../../toolkit/backend/binding.ts";
+import { chooseBackend } from "../../toolkit/backend/choose.ts";
+import { opTable } from "../../toolkit/ops/opTable.ts";
+import { opGradients, tensors } from "../ops/compare.ts";
+import { bitsOf, largeCalls } from "./sameBits.ts";
 
 const native = nativeBinding();
 const addonPath = join(import.meta.dirname, "../../build/native/moe_lab.node");
@@ -40,20 +45,30 @@ describe("threads", () => {
     }
   });
 
-  test("sums have the same bits with any number of them", () => {
+  describe("any number of them gives the same bits", () => {
     const before = native.threads();
-    // Large and small values: another order of adding gives other bits.
-    const [outer, length] = [3, 100_003];
-    const x = Float32Array.from({ length: outer * length }, (_, i) => Math.sin(i) * 10 ** (i % 7));
-    const sums = [1, 2, 3, 5].flatMap((threads) => [[outer, length, 1], [1, outer, length]].map(([rows, summed, columns]) => {
-      native.setThreads(threads);
-      const out = new Float32Array(rows * columns);
-      native.sum(rows, summed, columns, 1, x, out);
-      return Array.from(new Uint32Array(out.buffer));
-    }));
-    native.setThreads(before);
-    for (const [i, bits] of sums.entries()) expect(bits).toEqual(sums[i % 2]);
-    expect(sums[0]).toHaveLength(outer);
+    beforeAll(async () => { await chooseBackend("native"); });
+    afterAll(() => { native.setThreads(before); });
+
+    test.each(largeCalls)("$name", (call) => {
+      const results = [1, 2, 3, 5, 8].map((threads) => {
+        native.setThreads(threads);
+        return bitsOf(call);
+      });
+      for (const bits of results) expect(bits).toEqual(results[0]);
+    });
+
+    test.each(opTable)("$name and its gradient", (op) => {
+      const compute = (): Uint8Array[] => [
+        ...tf.tidy(() => op.run(tensors(op.largeSample), op.largeSample.settings).map((output) => output.dataSync().slice())),
+        ...(op.differentiable.length > 0 ? Object.values(opGradients(op, op.largeSample)) : []),
+      ].map(({ buffer }) => new Uint8Array(buffer));
+      const results = [1, 2, 3, 5, 8].map((threads) => {
+        native.setThreads(threads);
+        return compute();
+      });
+      for (const bytes of results) expect(bytes.map((part, i) => Buffer.compare(part, results[0][i]))).toEqual(results[0].map(() => 0));
+    });
   });
 
   test("several Node workers may compute at once", async () => {

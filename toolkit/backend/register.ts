@@ -7,6 +7,7 @@ import { blockKernels } from "./kernels/blocks.ts";
 import { convolutionKernels } from "./kernels/convolution.ts";
 import { einsumKernels } from "./kernels/einsum.ts";
 import { fillingKernels } from "./kernels/filling.ts";
+import { fourierKernels } from "./kernels/fourier.ts";
 import { indexingKernels } from "./kernels/indexing.ts";
 import { layoutKernels } from "./kernels/layout.ts";
 import { matmulKernels } from "./kernels/matmul.ts";
@@ -24,7 +25,7 @@ import { registerTensorKernels } from "./tensorKernel.ts";
 const PRIORITY = 10;
 
 registerTensorKernels([matmulKernels, einsumKernels, binaryKernels, unaryKernels, reductionKernels, layoutKernels, indexingKernels, fillingKernels,
-  blockKernels, convolutionKernels, poolingKernels, normalizationKernels, uniqueKernels]);
+  blockKernels, convolutionKernels, poolingKernels, normalizationKernels, uniqueKernels, fourierKernels]);
 offerNativeBackend();
 silenceCpuBackend();
 repairAfterStoppedCells();

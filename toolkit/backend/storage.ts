@@ -178,12 +178,12 @@ export class NativeBackend extends MathBackendCPU {
    *  another tensor (a contiguous Slice is a subarray). */
   override write(values: backend_util.BackendValues, _shape: number[], dtype: DataType): DataId {
     if (ArrayBuffer.isView(values)) this.recycler.disown(values.buffer);
-    return this.register(values, dtype);
+    return this.register(unshared(values), dtype);
   }
 
   /** tfjs's way to bring in a tensor of another backend. */
   override move(dataId: DataId, values: backend_util.BackendValues, shape: number[], dtype: DataType, refCount: number): void {
-    super.move(dataId, values, shape, dtype, refCount);
+    super.move(dataId, unshared(values), shape, dtype, refCount);
     this.held.add(dataId, bytesOf(values));
   }
 
@@ -256,6 +256,11 @@ export class NativeBackend extends MathBackendCPU {
 function arrayIn(data: TensorData | KeptValues): unknown {
   if (data instanceof NarrowData) return data.bits;
   return data instanceof Float32Array ? data : data.values;
+}
+
+/** A tensor's values never change: memory that other threads can write is copied. */
+function unshared(values: backend_util.BackendValues): backend_util.BackendValues {
+  return isRecyclable(values) && values.buffer instanceof SharedArrayBuffer ? values.slice() : values;
 }
 
 function wrongType(info: TensorInfo, needed: string): BackendError {

@@ -3,9 +3,10 @@ import { createRequire } from "node:module";
 import * as tf from "@tensorflow/tfjs-core";
 import type { NativeBackend } from "../../../toolkit/backend/storage.ts";
 import { layerNorm } from "../../../toolkit/ops/layerNorm.ts";
-import { floats, type SampleInput } from "../../../toolkit/ops/opSample.ts";
+import { floats } from "../../../toolkit/ops/opSample.ts";
 import { rmsNorm } from "../../../toolkit/ops/rmsNorm.ts";
-import { ratioTo, report } from "../report.ts";
+import { ratioTo, report, summary } from "../report.ts";
+import { madeByKernel } from "./inputs.ts";
 import { inTurns, timed, type Measurement } from "./timing.ts";
 
 /** 8 MB of float32. */
@@ -30,9 +31,14 @@ interface MemoryBoundOp {
   readonly run: (x: tf.Tensor2D, y: tf.Tensor2D) => tf.Tensor;
 }
 
-interface Bandwidth {
+/** The addon of bandwidth.cpp. */
+export interface Bandwidth {
   /** Seconds of one pass over one set of arrays. */
   passSeconds(arrays: ArrayCount, threads: number, passes: number, list: readonly Float32Array[]): number;
+}
+
+export function loadBandwidth(addonPath: string): Bandwidth {
+  return createRequire(import.meta.url)(addonPath) as Bandwidth;
 }
 
 /** Ops on x, on x and y, or on x and the channels given here. */
@@ -64,16 +70,17 @@ function memoryBoundOps(gain: tf.Tensor1D, bias: tf.Tensor1D): readonly MemoryBo
 /** Of so many arrays, in units that make GB/s of a time in milliseconds. */
 const gigabytes = (arrays: number): number => (4 * elements * arrays) / 1e6;
 
-/** What ops mostly read: a tensor that another op made. */
-function outputOf(op: (x: tf.Tensor2D) => tf.Tensor2D, { values }: SampleInput): tf.Tensor2D {
-  return tf.tidy(() => op(tf.tensor2d(values, shape)));
+/** Filled memory of the kind that tensors have, for the loops: with the tensors' own, whoever comes second finds it cached. */
+function ownArray(): Float32Array {
+  return (tf.backend() as NativeBackend).allocate("float32", elements).fill(1);
 }
 
-/** Memory of the same kind with the same values for the loops: with the tensor's own, whoever comes second finds it cached. */
-function arrayLike(tensor: tf.Tensor): Float32Array {
-  const values = (tf.backend() as NativeBackend).allocate("float32", tensor.size);
-  values.set(tensor.dataSync<"float32">());
-  return values;
+const ownSets = (sets: number): Float32Array[][] => Array.from({ length: sets }, () => [ownArray(), ownArray(), ownArray()]);
+
+/** GB/s of memory, where two arrays are read and one is written. */
+export function memoryRate(bandwidth: Bandwidth, threads: number): number {
+  const [ms] = inTurns(rounds, [loopMeasurement(bandwidth, 3, threads, ownSets(coldSets), passes.cold)]);
+  return summary(ms.map((time) => gigabytes(3) / time)).value;
 }
 
 interface Inputs {
@@ -100,20 +107,21 @@ function loopMeasurement(bandwidth: Bandwidth, arrays: ArrayCount, threads: numb
 }
 
 /** One line for each op whose name holds `filter`, with its tensors in the cache and in memory. */
-export function benchMemoryBound(addonPath: string, threads: number, filter: string): void {
-  const bandwidth = createRequire(import.meta.url)(addonPath) as Bandwidth;
-  const gain = tf.tensor1d(floats([shape[1]], 3).values), bias = tf.tensor1d(floats([shape[1]], 4).values);
+export function benchMemoryBound(bandwidth: Bandwidth, threads: number, filter: string): void {
+  const [gain, bias] = [floats([shape[1]], 3), floats([shape[1]], 4)].map((input) => madeByKernel(input) as tf.Tensor1D);
   for (const [state, sets, count] of [["cached", 1, passes.cached], ["in memory", coldSets, passes.cold]] as const) {
     const ops = memoryBoundOps(gain, bias).map((op) => ({ ...op, name: `${op.name}, [${shape.join(", ")}], ${state}` }));
     const chosen = ops.filter(({ name }) => name.includes(filter));
     if (chosen.length === 0) continue;
-    const inputs = Array.from({ length: sets }, (_, i): Inputs => ({ x: outputOf(tf.neg, floats(shape, 2 * i, 4)), y: outputOf(tf.abs, floats(shape, 2 * i + 1, 4)) }));
-    const arrays = inputs.map(({ x, y }) => [x, y, y].map(arrayLike));
+    const inputs = Array.from({ length: sets }, (_, i): Inputs => {
+      const [x, y] = [madeByKernel(floats(shape, 2 * i, 4)), tf.tidy(() => tf.abs(tf.tensor(floats(shape, 2 * i + 1, 4).values, shape)))];
+      return { x: x as tf.Tensor2D, y: y as tf.Tensor2D };
+    });
+    const arrays = ownSets(sets);
     for (const op of chosen) {
-      const loop = loopMeasurement(bandwidth, op.arrays, threads, arrays, count);
-      const [ownMs, loopMs] = inTurns(rounds, [timed(rotating(op, inputs)), loop]);
-      const rates = [ownMs.map((ms) => gigabytes(op.moved ?? op.arrays) / ms), loopMs.map((ms) => gigabytes(op.arrays) / ms)];
-      report("ops", op.name, "GB/s", rates[0], ratioTo(`a C++ loop ${loops[op.arrays]}`, rates[0], rates[1], bar));
+      const [ownMs, loopMs] = inTurns(rounds, [timed(rotating(op, inputs)), loopMeasurement(bandwidth, op.arrays, threads, arrays, count)]);
+      const [own, loop] = [ownMs.map((ms) => gigabytes(op.moved ?? op.arrays) / ms), loopMs.map((ms) => gigabytes(op.arrays) / ms)];
+      report("ops", op.name, "GB/s", own, ratioTo(`a C++ loop ${loops[op.arrays]}`, own, loop, state === "cached" ? undefined : bar));
     }
     tf.dispose(inputs.map(({ x, y }) => [x, y]));
   }

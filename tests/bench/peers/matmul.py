@@ -2,16 +2,11 @@
 
 import os
 
-import numpy
 import torch
+from openblas import openblas_version
 from worker import Form, Reference, repeated_times_ms, serve_cases
 
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-
-
-def openblas_version() -> str:
-    blas = numpy.show_config(mode="dicts")["Build Dependencies"]["blas"]
-    return f"{numpy.__version__}, {blas['name']} {blas['version']}"
 
 
 def prepare(reference: Reference) -> list[Form]:

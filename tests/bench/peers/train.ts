@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Batch } from "../../../toolkit/data/batches.ts";
 import type { NamedArray } from "../../../toolkit/export/safetensors.ts";
 import { transformerConfig, type TransformerConfig, type TransformerSettings } from "../../../toolkit/models/config.ts";
+import { modelSize } from "../../../toolkit/models/count.ts";
 import { Transformer } from "../../../toolkit/models/transformer.ts";
 import { RandomSource } from "../../../toolkit/random.ts";
 import { batchLoss } from "../../../toolkit/train/loss.ts";
@@ -22,6 +23,37 @@ function randomIds(count: number, vocabSize: number): Int32Array {
   return Int32Array.from({ length: count }, () => random.nextInt(vocabSize));
 }
 
+/** Rows of activations times a weight, [rows, inner] × [inner, columns]. */
+interface WeightProduct {
+  readonly rows: number;
+  readonly inner: number;
+  readonly columns: number;
+}
+
+/** The products of a forward pass that have a weight, an expert's with the rows it got; the backward pass has two for each.
+ *  @param expertIds of each layer, [N · K] */
+function weightProducts(config: TransformerConfig, expertIds: readonly Int32Array[]): WeightProduct[] {
+  const { width: C, numHeads: Q, numKeyValueHeads: G, headSize: D, vocabSize: V } = config;
+  const { numExperts: E, expertsPerToken: K, expertWidth: H } = config.moe, N = B * config.contextLength;
+  return [
+    ...expertIds.flatMap((ids) => {
+      if (ids.length !== N * K) throw new Error(`a layer routed ${ids.length} instead of ${N * K}`);
+      const rowsOf = new Array<number>(E).fill(0);
+      for (const id of ids) rowsOf[id] += 1;
+      const dense = [Q * D, G * D, G * D].map((columns) => ({ rows: N, inner: C, columns }));
+      const experts = rowsOf.filter((rows) => rows > 0).flatMap((rows) => [{ rows, inner: C, columns: 2 * H }, { rows, inner: H, columns: C }]);
+      return [...dense, { rows: N, inner: Q * D, columns: C }, { rows: N, inner: C, columns: E }, ...experts];
+    }),
+    { rows: N, inner: C, columns: V },
+  ];
+}
+
+/** FLOPs of the same products by the model's own count, without the scores and mixing of attention. */
+function weightProductFlops(config: TransformerConfig): number {
+  const { numHeads: Q, headSize: D, numLayers: L, contextLength: T } = config;
+  return B * T * (modelSize(config).forwardFlopsPerToken - L * 4 * Q * D * ((T + 1) / 2));
+}
+
 /** Weights, batch, losses, gradients and updated weights of one step. */
 function referenceStep(config: TransformerConfig): { arrays: Map<string, NamedArray>; settings: object } {
   const T = config.contextLength, ids = randomIds(B * T + 1, config.vocabSize);
@@ -34,8 +66,10 @@ function referenceStep(config: TransformerConfig): { arrays: Map<string, NamedAr
     for (const [name, tensor] of tensors) arrays.set(`${kind}.${name}`, namedArray(tensor));
   };
   add("weight", model.parameters());
+  const expertIds: Int32Array[] = [];
   tf.tidy(() => {
-    const { total, crossEntropy, balance, z } = batchLoss(model, batch);
+    const { total, crossEntropy, balance, z, routing } = batchLoss(model, batch);
+    for (const { ids } of routing) expertIds.push(ids.dataSync<"int32">().slice());
     add("expected.loss", Object.entries({ total, crossEntropy, balance, z }));
     const names = new Map([...model.parameters()].map(([name, weight]) => [weight.name, name]));
     const { grads } = tf.variableGrads(() => batchLoss(model, batch).total, [...model.parameters().values()]);
@@ -47,7 +81,8 @@ function referenceStep(config: TransformerConfig): { arrays: Map<string, NamedAr
   optimizer.dispose();
   model.dispose();
   const { beta1, beta2, adamEpsilon, weightDecay, maxGradientNorm } = recipe({ steps: 1 });
-  return { arrays, settings: { config, checkedLearningRate, measuredLearningRate, beta1, beta2, adamEpsilon, weightDecay, maxGradientNorm } };
+  const floor = { products: weightProducts(config, expertIds), flops: weightProductFlops(config) };
+  return { arrays, settings: { config, checkedLearningRate, measuredLearningRate, beta1, beta2, adamEpsilon, weightDecay, maxGradientNorm, floor } };
 }
 
 function trainingCase(name: string, runsPerRound: number, settings: TransformerSettings): PeerCase {

@@ -81,6 +81,18 @@ export const imageOps: Readonly<Record<string, OpMaker>> = {
       settings, ...products,
     };
   },
+  fusedDepthwiseConv2d: (chance) => {
+    const settings = geometry(chance);
+    const multiplier = chance.int(1, 3);
+    return {
+      inputs: [image(chance, settings), floats(chance, [...settings.filter, settings.channels, multiplier], "calm"), floats(chance, [settings.channels * multiplier], "special")],
+      run: ([x, filter, bias]) => tf.fused.depthwiseConv2d({
+        x: x as tf.Tensor4D, filter: filter as tf.Tensor4D, bias, strides: settings.strides, dilations: settings.dilations, pad: settings.pad,
+        dimRoundingMode: rounding(settings.pad), activation: "relu",
+      }),
+      settings, ...products,
+    };
+  },
   maxPool: pooling((x, { filter, strides, pad }) => tf.maxPool(x, filter, strides, pad, rounding(pad))),
   avgPool: pooling((x, { filter, strides, pad }) => tf.avgPool(x, filter, strides, pad, rounding(pad))),
 };

@@ -30,6 +30,8 @@ class Call {
   readonly kinds: readonly string[];
   readonly args: unknown[];
   private readonly guards: Guarded[] = [];
+  /** sizes are such that threads share the work */
+  readonly isLarge: boolean;
   private readonly chance: Chance;
   private readonly palette: readonly number[];
   /** of the arrays in each list */
@@ -39,8 +41,8 @@ class Call {
 
   constructor(chance: Chance, signature: string) {
     this.chance = chance;
-    const isLarge = chance.isTrue(0.04);
-    this.palette = Array.from({ length: 3 }, () => chance.int(0, isLarge ? 150 : chance.pick([2, 5, 17])));
+    this.isLarge = chance.isTrue(0.05);
+    this.palette = Array.from({ length: 3 }, () => (this.isLarge ? chance.pick([chance.int(0, 150), chance.int(0, 150), 40_000]) : chance.int(0, chance.pick([2, 5, 17]))));
     this.lengths = Array.from({ length: chance.int(0, 4) }, () => chance.pick(this.palette));
     this.kinds = signature === "" ? [] : signature.split(" ");
     this.args = [];
@@ -251,7 +253,7 @@ function wildValue(chance: Chance): unknown {
 export function fuzzFunction(addon: Addon, name: string, seed: number): string | undefined {
   const chance = new Chance(seed);
   const call = new Call(chance, signatures[name]);
-  const complaint = repair(addon, name, call);
+  const complaint = repair(addon, name, call) ?? (call.isLarge ? differenceByThreads(addon, name, call, chance) : undefined);
   if (complaint !== undefined || call.args.length === 0) return complaint;
   for (let corrupted = 0; corrupted < 4; corrupted += 1) {
     const fitting = [...call.args];
@@ -276,6 +278,25 @@ function repair(addon: Addon, name: string, call: Call): string | undefined {
     call.args[target] = call.array(target, length);
   }
   return undefined;
+}
+
+/** Calls with the same arguments on one thread and on several: the outputs must have the same bits. */
+function differenceByThreads(addon: Addon, name: string, call: Call, chance: Chance): string | undefined {
+  if (name === "setThreads") return undefined;
+  const arrays = call.args.flatMap((arg) => (isList(arg) ? arg : [arg])).filter((arg) => ArrayBuffer.isView(arg));
+  const before = arrays.map((array) => bytesOf(array).slice());
+  const outputsWith = (threads: number): Uint8Array[] => {
+    addon.setThreads(threads);
+    arrays.forEach((array, i) => { bytesOf(array).set(before[i]); });
+    outcomeOf(addon, name, call, call.args);
+    return arrays.map((array) => bytesOf(array).slice());
+  };
+  const alone = outputsWith(1);
+  const threads = chance.int(2, 8);
+  const shared = outputsWith(threads);
+  addon.setThreads(2);
+  const different = shared.findIndex((bytes, i) => !isEqual(bytes, alone[i]));
+  return different < 0 ? undefined : `gave other bits on ${threads} threads, in array ${different + 1}`;
 }
 
 /** `error` is the text of a typed error, `wrong` what must not happen. */

@@ -42,6 +42,18 @@ export const productOps: Readonly<Record<string, OpMaker>> = {
       run: ([x, y, c]) => tf.fused.matMul({ a: x, b: y, transposeA, transposeB, bias: c, activation }), settings: { transposeA, transposeB, activation }, ...products,
     };
   },
+  fft: (chance) => {
+    const shape = [...Array.from({ length: chance.int(0, 2) }, () => chance.int(1, 3)), chance.pick([1, 2, 3, 5, 8, 12, 16, 31, 64])];
+    const isInverse = chance.isTrue(0.5);
+    return {
+      inputs: [floats(chance, shape, "calm"), floats(chance, shape, "calm")], settings: { isInverse }, relative: 1e-4, absolute: 1e-4,
+      run: ([re, im]) => {
+        const x = tf.complex(re, im);
+        const y = isInverse ? tf.ifft(x) : tf.fft(x);
+        return [tf.real(y), tf.imag(y)];
+      },
+    };
+  },
   einsum: (chance) => {
     const equation = chance.pick(equations);
     const sizes: Record<string, number> = {};

@@ -1,11 +1,11 @@
 import {
-  backend_util, type BatchToSpaceNDAttrs, type MirrorPadAttrs, type PadV2Attrs, type SpaceToBatchNDAttrs, type TensorInfo,
+  backend_util, type BatchToSpaceNDAttrs, type MirrorPadAttrs, type PadV2Attrs, type SliceAttrs, type SpaceToBatchNDAttrs, type TensorInfo,
 } from "@tensorflow/tfjs-core";
 import type { NativeCall } from "../nativeKernel.ts";
 import type { NumericArray } from "../recycler.ts";
 import { tensorKernel, type NamedKernel } from "../tensorKernel.ts";
 import { copyBlock, isCopyable } from "./blockCopy.ts";
-import { pad, sliceOf, transpose } from "./layout.ts";
+import { pad, slice, transpose } from "./layout.ts";
 import { areNumeric, isNumericType, sizeOf } from "./shape.ts";
 
 interface Operand {
@@ -33,8 +33,10 @@ function batchToSpace({ inputs: { x }, attrs: { blockShape, crops }, ...tools }:
   const perm = backend_util.getPermuted(inBlocks.length, blockShape.length);
   const joined = transpose({ inputs: { x: shaped(x, inBlocks) }, attrs: { perm }, ...tools });
   const shape = backend_util.getReshapedPermuted(x.shape, blockShape, sizeOf(blockShape));
-  const begin = backend_util.getSliceBeginCoords(crops, blockShape.length);
-  const result = sliceOf(tools, shaped(joined, shape), begin, backend_util.getSliceSize(shape, crops, blockShape.length));
+  const attrs: SliceAttrs = {
+    begin: backend_util.getSliceBeginCoords(crops, blockShape.length), size: backend_util.getSliceSize(shape, crops, blockShape.length),
+  };
+  const result = slice({ inputs: { x: shaped(joined, shape) }, attrs, ...tools });
   tools.backend.disposeIntermediateTensorInfo(joined);
   return result;
 }

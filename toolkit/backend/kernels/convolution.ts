@@ -57,14 +57,14 @@ function fusedConv2d({ inputs, attrs, ...tools }: NativeCall<FusedConv2DAttrs, F
   return tools.backend.activation(info.outShape, "float32", y);
 }
 
-function inputGradient({ inputs: { dy, filter }, attrs, backend, native }: NativeCall<Conv2DBackpropInputAttrs, { dy: TensorInfo; filter: TensorInfo }>): TensorInfo {
+function inputGradient({ inputs: { dy, filter }, attrs, backend, native }: NativeCall<Conv2DBackpropInputAttrs, InputGradientOperands>): TensorInfo {
   const info = infoOf(attrs.inputShape, filter.shape, attrs, false);
   const dx = backend.allocate("float32", sizeOf(info.inShape));
   native.convolveInputGradient(...windowsOf(info), info.outChannels, backend.floats(dy), backend.floats(filter), dx);
   return backend.activation(info.inShape, "float32", dx);
 }
 
-function filterGradient({ inputs: { x, dy }, attrs, backend, native }: NativeCall<Conv2DBackpropFilterAttrs, { x: TensorInfo; dy: TensorInfo }>): TensorInfo {
+function filterGradient({ inputs: { x, dy }, attrs, backend, native }: NativeCall<Conv2DBackpropFilterAttrs, FilterGradientOperands>): TensorInfo {
   const info = infoOf(x.shape, attrs.filterShape, attrs, false);
   const dFilter = backend.allocate("float32", sizeOf(info.filterShape));
   native.convolveFilterGradient(...windowsOf(info), info.outChannels, backend.floats(x), backend.floats(dy), dFilter);
@@ -91,42 +91,58 @@ function fusedDepthwise({ inputs, attrs, ...tools }: NativeCall<FusedDepthwiseCo
   return tools.backend.activation(info.outShape, "float32", y);
 }
 
-function depthwiseInputGradient({ inputs: { dy, filter }, attrs, backend, native }: NativeCall<DepthwiseConv2dNativeBackpropInputAttrs, { dy: TensorInfo; filter: TensorInfo }>): TensorInfo {
+function depthwiseInputGradient({ inputs: { dy, filter }, attrs, backend, native }: NativeCall<DepthwiseConv2dNativeBackpropInputAttrs, InputGradientOperands>): TensorInfo {
   const info = infoOf(attrs.inputShape, filter.shape, attrs, true);
   const dx = backend.allocate("float32", sizeOf(info.inShape));
   native.depthwiseInputGradient(...windowsOf(info), filter.shape[3], backend.floats(dy), backend.floats(filter), dx);
   return backend.activation(info.inShape, "float32", dx);
 }
 
-function depthwiseFilterGradient({ inputs: { x, dy }, attrs, backend, native }: NativeCall<DepthwiseConv2dNativeBackpropFilterAttrs, { x: TensorInfo; dy: TensorInfo }>): TensorInfo {
+function depthwiseFilterGradient({ inputs: { x, dy }, attrs, backend, native }: NativeCall<DepthwiseConv2dNativeBackpropFilterAttrs, FilterGradientOperands>): TensorInfo {
   const info = infoOf(x.shape, attrs.filterShape, attrs, true);
   const dFilter = backend.allocate("float32", sizeOf(info.filterShape));
   native.depthwiseFilterGradient(...windowsOf(info), info.filterShape[3], backend.floats(x), backend.floats(dy), dFilter);
   return backend.output(info.filterShape, "float32", dFilter);
 }
 
-const isChannelsLast = ({ dataFormat }: { dataFormat?: string }): boolean => dataFormat !== "NCHW";
+const isChannelsLast = ({ dataFormat }: { dataFormat?: string }): boolean => dataFormat === undefined || dataFormat === "NHWC";
 const acceptsFused = (inputs: FusedOperands, attrs: FusedConv2DAttrs, isDepthwise: boolean): boolean =>
   areFloat32(inputs.x, inputs.filter) && isChannelsLast(attrs)
   && canActivate(inputs, attrs, infoOf(inputs.x.shape, inputs.filter.shape, attrs, isDepthwise).outShape);
 
+interface InputGradientOperands {
+  readonly dy: TensorInfo;
+  readonly filter: TensorInfo;
+}
+interface FilterGradientOperands {
+  readonly x: TensorInfo;
+  readonly dy: TensorInfo;
+}
+
+/** tf.conv2dTranspose lets a dy through that is larger than the output, of which tfjs reads a corner: that is left to it. */
+const isOutput = ({ shape }: TensorInfo, { outShape }: ConvInfo): boolean => util.arraysEqual(shape, outShape);
+const acceptsInputGradient = ({ dy, filter }: InputGradientOperands, attrs: Geometry & { dataFormat?: string; inputShape: number[] }, isDepthwise: boolean): boolean =>
+  areFloat32(dy, filter) && isChannelsLast(attrs) && isOutput(dy, infoOf(attrs.inputShape, filter.shape, attrs, isDepthwise));
+const acceptsFilterGradient = ({ x, dy }: FilterGradientOperands, attrs: Geometry & { dataFormat?: string; filterShape: number[] }, isDepthwise: boolean): boolean =>
+  areFloat32(x, dy) && isChannelsLast(attrs) && isOutput(dy, infoOf(x.shape, attrs.filterShape, attrs, isDepthwise));
+
 export const convolutionKernels: readonly NamedKernel[] = [
   tensorKernel<Conv2DAttrs, Operands>("Conv2D", { accepts: ({ x, filter }, attrs) => areFloat32(x, filter) && isChannelsLast(attrs), run: conv2d }),
   tensorKernel<FusedConv2DAttrs, FusedOperands>("FusedConv2D", { accepts: (inputs, attrs) => acceptsFused(inputs, attrs, false), run: fusedConv2d }),
-  tensorKernel<Conv2DBackpropInputAttrs, { dy: TensorInfo; filter: TensorInfo }>("Conv2DBackpropInput", {
-    accepts: ({ dy, filter }, attrs) => areFloat32(dy, filter) && isChannelsLast(attrs), run: inputGradient,
+  tensorKernel<Conv2DBackpropInputAttrs, InputGradientOperands>("Conv2DBackpropInput", {
+    accepts: (inputs, attrs) => acceptsInputGradient(inputs, attrs, false), run: inputGradient,
   }),
-  tensorKernel<Conv2DBackpropFilterAttrs, { x: TensorInfo; dy: TensorInfo }>("Conv2DBackpropFilter", {
-    accepts: ({ x, dy }, attrs) => areFloat32(x, dy) && isChannelsLast(attrs), run: filterGradient,
+  tensorKernel<Conv2DBackpropFilterAttrs, FilterGradientOperands>("Conv2DBackpropFilter", {
+    accepts: (inputs, attrs) => acceptsFilterGradient(inputs, attrs, false), run: filterGradient,
   }),
   tensorKernel<DepthwiseConv2dNativeAttrs, Operands>("DepthwiseConv2dNative", { accepts: ({ x, filter }) => areFloat32(x, filter), run: depthwise }),
   tensorKernel<FusedDepthwiseConv2DAttrs, FusedOperands>("FusedDepthwiseConv2D", {
     accepts: (inputs, attrs) => acceptsFused(inputs, attrs, true), run: fusedDepthwise,
   }),
-  tensorKernel<DepthwiseConv2dNativeBackpropInputAttrs, { dy: TensorInfo; filter: TensorInfo }>("DepthwiseConv2dNativeBackpropInput", {
-    accepts: ({ dy, filter }) => areFloat32(dy, filter), run: depthwiseInputGradient,
+  tensorKernel<DepthwiseConv2dNativeBackpropInputAttrs, InputGradientOperands>("DepthwiseConv2dNativeBackpropInput", {
+    accepts: (inputs, attrs) => acceptsInputGradient(inputs, attrs, true), run: depthwiseInputGradient,
   }),
-  tensorKernel<DepthwiseConv2dNativeBackpropFilterAttrs, { x: TensorInfo; dy: TensorInfo }>("DepthwiseConv2dNativeBackpropFilter", {
-    accepts: ({ x, dy }) => areFloat32(x, dy), run: depthwiseFilterGradient,
+  tensorKernel<DepthwiseConv2dNativeBackpropFilterAttrs, FilterGradientOperands>("DepthwiseConv2dNativeBackpropFilter", {
+    accepts: (inputs, attrs) => acceptsFilterGradient(inputs, attrs, true), run: depthwiseFilterGradient,
   }),
 ];

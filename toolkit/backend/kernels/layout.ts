@@ -35,13 +35,13 @@ export function transpose({ inputs: { x }, attrs: { perm }, ...tools }: NativeCa
 }
 
 /** Rows begin … begin + size of each dimension. */
-export function sliceOf(tools: Tools, x: TensorInfo, begin: readonly number[], size: number[]): TensorInfo {
+function sliceOf(tools: Tools, x: TensorInfo, begin: readonly number[], size: number[]): TensorInfo {
   const strides = stridesOf(x.shape);
   const offset = begin.reduce((sum, start, d) => sum + start * strides[d], 0);
   return copied(tools, x, size, size, { strides, offset });
 }
 
-function slice({ inputs: { x }, attrs, ...tools }: NativeCall<SliceAttrs, Operand>): TensorInfo {
+export function slice({ inputs: { x }, attrs, ...tools }: NativeCall<SliceAttrs, Operand>): TensorInfo {
   const [begin, size] = slice_util.parseSliceParams(x, attrs.begin, attrs.size);
   slice_util.assertParamsValid(x, begin, size);
   // tfjs lets a slice through that begins behind the tensor and goes to its end

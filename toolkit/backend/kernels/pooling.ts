@@ -43,7 +43,8 @@ function meanPoolGradient({ inputs: { dy, input }, attrs, backend, native }: Nat
 }
 
 const accepts = ({ x }: Operand): boolean => areFloat32(x);
-const acceptsGradient = ({ dy, input }: GradientOperands): boolean => areFloat32(dy, input);
+const acceptsGradient = ({ dy, input }: GradientOperands, attrs: MaxPoolAttrs): boolean =>
+  areFloat32(dy, input) && util.arraysEqual(dy.shape, infoOf(input, attrs).outShape);
 
 export const poolingKernels: readonly NamedKernel[] = [
   tensorKernel<MaxPoolAttrs, Operand>("MaxPool", { accepts, run: (call) => pool("maxPool", call) }),

@@ -1,7 +1,7 @@
 #pragma once
 #include "elementwise.h"
 #include "parallel.h"
-#include "simd.h"
+#include "rows.h"
 
 namespace moe::MOE_ISA {
 
@@ -32,13 +32,12 @@ MOE_INLINE void forEachRow(const Broadcast& shape, Body&& body) {
   for (int64_t d = 0; d < last; ++d) rows *= shape.sizes[d];
   if (columns == 0 || rows == 0) return;
   if (rows == 1) {
-    parallelRanges(columns, kElementwiseGrain, [&](int64_t begin, int64_t end, int) {
+    parallelRanges(columns, taskElements(columns), [&](int64_t begin, int64_t end, int) {
       body(begin * shape.aStrides[last], begin * shape.bStrides[last], begin, end - begin);
     });
     return;
   }
-  int64_t grain = columns >= kElementwiseGrain ? 1 : kElementwiseGrain / columns;
-  parallelRanges(rows, grain, [&](int64_t begin, int64_t end, int) {
+  parallelRanges(rows, rowsOfTask(rows, columns), [&](int64_t begin, int64_t end, int) {
     for (int64_t row = begin; row < end; ++row) {
       RowStart start = rowStart(shape, row);
       body(start.a, start.b, row * columns, columns);

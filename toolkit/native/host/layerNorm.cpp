@@ -9,7 +9,7 @@ namespace moe::MOE_ISA {
 
 Status layerNormForward(const float* x, const float* gain, const float* bias, float epsilon, int64_t rows, int64_t C,
                         float* y, float* mean, float* scale) {
-  parallelRanges(rows, rowGrain(C), [&](int64_t begin, int64_t end, int) {
+  parallelRanges(rows, rowsOfTask(rows, C), [&](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; ++r) {
       const float* from = x + r * C;
       float* to = y + r * C;
@@ -24,6 +24,7 @@ Status layerNormForward(const float* x, const float* gain, const float* bias, fl
       mean[r] = middle;
       scale[r] = factor;
       forEachVector(C, [&](int64_t c, auto lanes) {
+        prefetch(from + C + c);
         vf normal = (lanes.load(from + c) - middle) * factor;
         lanes.store(to + c, fma(normal, lanes.load(gain + c), lanes.load(bias + c)));
       });
@@ -62,6 +63,8 @@ Status layerNormBackward(const float* x, const float* gain, const float* mean, c
       });
       float meanStraight = hsum(straight) / static_cast<float>(C), meanAlong = hsum(along) / static_cast<float>(C);
       forEachVector(C, [&](int64_t c, auto lanes) {
+        prefetch(from + C + c);
+        prefetch(gradient + C + c);
         vf normal = (lanes.load(from + c) - middle) * factor;
         lanes.store(to + c, (lanes.load(gradient + c) * lanes.load(gain + c) - meanStraight - normal * meanAlong) * factor);
       });

@@ -46,8 +46,7 @@ template <ReduceOp Op>
 Status reduceRows(int64_t outer, int64_t length, float scale, const float* x, float* out) {
   int64_t chunks = (length + kChunk - 1) / kChunk;
   if (chunks <= 1) {
-    int64_t grain = length >= kTaskElements || length == 0 ? 1 : kTaskElements / length;
-    parallelRanges(outer, grain, [&](int64_t begin, int64_t end, int) {
+    parallelRanges(outer, rowsOfTask(outer, length), [&](int64_t begin, int64_t end, int) {
       for (int64_t row = begin; row < end; ++row) out[row] = scale * reduceContiguous<Op>(x + row * length, length);
     });
     return Status::ok();
@@ -55,10 +54,12 @@ Status reduceRows(int64_t outer, int64_t length, float scale, const float* x, fl
   Scratch parts(1, outer * chunks);
   if (!parts.isOk()) return parts.status("partial results of a reduction");
   float* part = parts.floats();
-  parallelFor(outer * chunks, [&](int64_t task, int) {
-    int64_t begin = task % chunks * kChunk;
-    int64_t count = length - begin < kChunk ? length - begin : kChunk;
-    part[task] = reduceContiguous<Op>(x + task / chunks * length + begin, count);
+  parallelRanges(outer * chunks, taskElements(outer * length) / kChunk, [&](int64_t first, int64_t last, int) {
+    for (int64_t chunk = first; chunk < last; ++chunk) {
+      int64_t begin = chunk % chunks * kChunk;
+      int64_t count = length - begin < kChunk ? length - begin : kChunk;
+      part[chunk] = reduceContiguous<Op>(x + chunk / chunks * length + begin, count);
+    }
   });
   for (int64_t row = 0; row < outer; ++row) {
     double total = identity<Op>();

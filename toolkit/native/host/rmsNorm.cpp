@@ -14,6 +14,7 @@ MOE_INLINE float normRow(const float* from, const float* gain, float epsilon, in
   float meanSquare = squares / static_cast<float>(C);
   float factor = 1.0f / __builtin_sqrtf(meanSquare + epsilon);
   forEachVector(C, [&](int64_t c, auto lanes) {
+    prefetch(from + C + c);
     lanes.store(to + c, lanes.load(from + c) * factor * lanes.load(gain + c));
   });
   return factor;
@@ -23,7 +24,7 @@ MOE_INLINE float normRow(const float* from, const float* gain, float epsilon, in
 
 Status rmsNormForward(const float* x, const float* gain, float epsilon, int64_t rows, int64_t C, float* y,
                       float* scale) {
-  parallelRanges(rows, rowGrain(C), [&](int64_t begin, int64_t end, int) {
+  parallelRanges(rows, rowsOfTask(rows, C), [&](int64_t begin, int64_t end, int) {
     for (int64_t r = begin; r < end; ++r) scale[r] = normRow(x + r * C, gain, epsilon, C, y + r * C);
   });
   return Status::ok();
@@ -69,6 +70,8 @@ Status rmsNormBackward(const float* x, const float* gain, const float* scale, co
       });
       float pull = hsum(along) * factor * factor * factor / static_cast<float>(C);
       forEachVector(C, [&](int64_t c, auto lanes) {
+        prefetch(from + C + c);
+        prefetch(gradient + C + c);
         vf straight = lanes.load(gradient + c) * lanes.load(gain + c) * factor;
         vf own = straight - lanes.load(from + c) * pull;
         lanes.store(to + c, dSum != nullptr ? own + lanes.load(dSum + r * C + c) : own);

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 
+#include "parallel.h"
 #include "simd.h"
 
 /* Work on one row of a matrix, and how many rows make a task. */
@@ -11,6 +12,20 @@ inline constexpr int64_t kElementsPerTask = 16384;
 
 /** Rows of C elements that make a task. */
 MOE_INLINE int64_t rowGrain(int64_t C) { return C >= kElementsPerTask || C <= 0 ? 1 : kElementsPerTask / C; }
+
+/** Elements of a task out of `total`: few enough that no thread waits long for another at the end, and of a large array as
+ *  many as it takes for reading ahead to pay. */
+MOE_INLINE int64_t taskElements(int64_t total) {
+  constexpr int64_t kTasksOfThread = 8, kMost = 1 << 16, kVectors = 64;
+  int64_t share = total / (kTasksOfThread * threadCount()) / kVectors * kVectors;
+  return share < kElementsPerTask ? kElementsPerTask : share < kMost ? share : kMost;
+}
+
+/** Rows that make a task where nothing but speed depends on it. */
+MOE_INLINE int64_t rowsOfTask(int64_t rows, int64_t C) {
+  int64_t elements = taskElements(rows * C);
+  return C >= elements || C <= 0 ? 1 : elements / C;
+}
 
 /** A whole vector of a row. */
 struct WholeVector {

@@ -48,7 +48,7 @@ MOE_INLINE vf apply(vf x, float first, float second) {
 
 template <UnaryOp Op>
 Status run(int64_t count, float first, float second, const float* x, float* out) {
-  parallelRanges(count, kElementwiseGrain, [&](int64_t begin, int64_t end, int) {
+  parallelRanges(count, taskElements(count), [&](int64_t begin, int64_t end, int) {
     const float* from = x + begin;
     float* to = out + begin;
     forEachVector(end - begin, [&](int64_t i, auto lanes) {

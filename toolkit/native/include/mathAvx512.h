@@ -30,6 +30,14 @@ MOE_INLINE vf lookUp(const float (&table)[16], vi index) {
   return reinterpret_cast<vf>(_mm512_permutexvar_ps(reinterpret_cast<__m512i>(index), _mm512_load_ps(table)));
 }
 
+/** x, but not above (below) `bound`; NaN stays NaN, as these instructions give their second operand then. */
+MOE_INLINE vf atMost(float bound, vf x) {
+  return reinterpret_cast<vf>(_mm512_min_ps(_mm512_set1_ps(bound), reinterpret_cast<__m512>(x)));
+}
+MOE_INLINE vf atLeast(float bound, vf x) {
+  return reinterpret_cast<vf>(_mm512_max_ps(_mm512_set1_ps(bound), reinterpret_cast<__m512>(x)));
+}
+
 /** x · 2^⌊n⌋, also where the result is below the normal range or infinite. */
 MOE_INLINE vf scaleByPowerOfTwo(vf x, vf n) {
   return reinterpret_cast<vf>(_mm512_scalef_ps(reinterpret_cast<__m512>(x), reinterpret_cast<__m512>(n)));
@@ -55,7 +63,7 @@ MOE_INLINE vf vexp(vf x) {
   constexpr float kOver = 89.0f, kUnder = -104.0f;  // beyond these the result is infinity or 0
   // Least error with the terms 1, r and r³/6 as they are: the fourth-power rest is spread over the interval.
   constexpr float kSecondTerm = 0.5000162f;
-  auto [n, r, sixteenths] = reduceExponent(vmax(broadcast(kUnder), vmin(broadcast(kOver), x)));
+  auto [n, r, sixteenths] = reduceExponent(atLeast(kUnder, atMost(kOver, x)));
   vf power = lookUp(kPowers, sixteenths);
   vf p = fma(broadcast(1.0f / 6.0f), r, broadcast(kSecondTerm));
   p = fma(p, r, broadcast(1.0f));
@@ -69,7 +77,7 @@ MOE_INLINE vf vsigmoid(vf x) { return 1.0f / (1.0f + vexp<true>(-x)); }
 /** Hyperbolic tangent, within 3 units in the last place: (e^y − 1) / (e^y + 1), y = 2|x|. */
 MOE_INLINE vf vtanh(vf x) {
   constexpr float kOver = 20.0f;  // from there on the result is 1
-  auto [n, r, sixteenths] = reduceExponent(vmin(broadcast(kOver), vabs(x) * 2.0f));
+  auto [n, r, sixteenths] = reduceExponent(atMost(kOver, vabs(x) * 2.0f));
   vf power = scaleByPowerOfTwo(lookUp(kPowers, sixteenths), n);
   vf p = fma(broadcast(1.0f / 24.0f), r, broadcast(1.0f / 6.0f));
   p = fma(p, r, broadcast(0.5f));

@@ -36,6 +36,8 @@ MOE_INLINE void finishStreams() { _mm_sfence(); }
 MOE_INLINE void stream(float* to, vf v) { store(to, v); }
 MOE_INLINE void finishStreams() {}
 #endif
+/** Asks for what will be loaded soon; any address may be given. */
+MOE_INLINE void prefetch(const float* from) { __builtin_prefetch(from, 0, 2); }
 MOE_INLINE vf broadcast(float x) { return x - vf{}; }
 MOE_INLINE vi broadcastInt(int32_t x) { return x - vi{}; }
 MOE_INLINE vf fma(vf a, vf b, vf c) { return a * b + c; }  // one rounding where the set has it (-ffp-contract=fast)
