@@ -18,9 +18,10 @@ const computed = new Map<string, Set<string>>();
 let taken: string[] = [];
 
 /** What a kernel works on: its one input, the first of several, or the values beside indices and conditions. */
-function dtypeOf(inputs: Readonly<Record<string, tf.TensorInfo | undefined>>, attrs: { readonly dtype?: string } | undefined): string {
+function dtypeOf(inputs: Readonly<Record<string, tf.TensorInfo | undefined>>, attrs: tf.NamedAttrMap | undefined): string {
   const main = ["x", "a", "t", "value", "tensor", "updates", "params", "logits", "input", "dy", "indices", "0"].find((name) => inputs[name] !== undefined);
-  return (main === undefined ? attrs?.dtype : inputs[main]?.dtype) ?? "float32";
+  const made = typeof attrs?.dtype === "string" ? attrs.dtype : "float32"; // of kernels without inputs
+  return main === undefined ? made : inputs[main]?.dtype ?? made;
 }
 
 function replace(backendName: string, config: tf.KernelConfig, kernelFunc: tf.KernelFunc): void {
@@ -46,7 +47,7 @@ beforeAll(async () => {
     replace("native", config, (call) => {
       passedOn = "";
       const output = config.kernelFunc(call);
-      if (passedOn !== config.kernelName) computed.get(config.kernelName)?.add(dtypeOf(call.inputs as Record<string, tf.TensorInfo>, call.attrs as { dtype?: string } | undefined));
+      if (passedOn !== config.kernelName) computed.get(config.kernelName)?.add(dtypeOf(call.inputs, call.attrs));
       return output;
     });
   }

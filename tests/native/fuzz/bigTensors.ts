@@ -27,7 +27,7 @@ const cases: Readonly<Record<string, () => (readonly [number, number])[]>> = {
     const last = tf.slice(x, [ELEMENTS / 4 - 1, 0], [1, 4]).dataSync();
     const gathered = tf.gather(x, tf.tensor1d([ELEMENTS / 4 - 1, 0], "int32")).dataSync();
     const sums = tf.sum(x, 0).dataSync();
-    const largest = tf.argMax(tf.reshape(x, [ELEMENTS]) as tf.Tensor1D).dataSync();
+    const largest = tf.argMax(tf.reshape(x, [ELEMENTS])).dataSync();
     return [
       ...[1, 2, 3, 4].flatMap((value, i) => [[last[i], value], [gathered[i], value], [sums[i], value]] as const),
       [gathered[4], 0], [largest[0], ELEMENTS - 1],

@@ -13,7 +13,7 @@ import { rmsNorm } from "../../../toolkit/ops/rmsNorm.ts";
 import { rotary } from "../../../toolkit/ops/rotary.ts";
 import { routeTopK } from "../../../toolkit/ops/routeTopK.ts";
 import { specialFloats, specialInts, type Chance } from "./chance.ts";
-import { floats, ints, tensorOf, type Sample } from "./samples.ts";
+import { errorText, floats, ints, tensorOf, type Sample } from "./samples.ts";
 
 type Inputs = Record<string, tf.Tensor>;
 
@@ -161,10 +161,10 @@ export function fuzzFusedOp(name: string, chance: Chance): string | undefined {
   const actual = runOn("native", made, takesGradient, spoiled);
   const describe = (text: string): string =>
     `${text}; ${takesGradient ? "gradient, " : ""}inputs ${Object.entries(made.inputs).map(([key, { shape }]) => `${key} [${shape.join(",")}]`).join(" ")}, ${JSON.stringify(made.settings)}, spoiled ${spoiled ?? "nothing"}`;
-  if (actual.error !== undefined && !isExpected(actual.error)) return describe(`threw ${String(actual.error)}`);
+  if (actual.error !== undefined && !isExpected(actual.error)) return describe(`threw ${errorText(actual.error)}`);
   if (isLoose) return undefined;
   const expected = runOn("cpu", made, takesGradient, spoiled);
-  if (actual.error !== undefined && expected.error === undefined) return describe(`threw ${String(actual.error)}, where cpu computes`);
+  if (actual.error !== undefined && expected.error === undefined) return describe(`threw ${errorText(actual.error)}, where cpu computes`);
   if (actual.error !== undefined || expected.error !== undefined) return undefined;
   for (const [i, values] of (actual.values ?? []).entries()) {
     const wanted = expected.values?.[i] ?? [];

@@ -64,3 +64,8 @@ export function partnerShape(chance: Chance, shape: readonly number[]): number[]
   const kept = chance.isTrue(0.4) ? shape.slice() : shape.slice(chance.int(0, shape.length));
   return kept.map((length) => (chance.isTrue(0.25) ? 1 : length));
 }
+
+/** What was thrown, as text. */
+export function errorText(error: unknown): string {
+  return error instanceof Error ? String(error) : JSON.stringify(error);
+}

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { MoeLabError } from "../../../toolkit/errors.ts";
 import type { Chance } from "./chance.ts";
 import { opMakers, type OpCase } from "./opMakers.ts";
-import { tensorOf } from "./samples.ts";
+import { errorText, tensorOf } from "./samples.ts";
 
 export const opNames: readonly string[] = Object.keys(opMakers);
 
@@ -47,7 +47,7 @@ function use(backend: string): void {
 }
 
 function compare(actual: Outcome, expected: Outcome, made: OpCase): string | undefined {
-  if (actual.error !== undefined && !(actual.error instanceof Error)) return `threw ${String(actual.error)}`;
+  if (actual.error !== undefined && !(actual.error instanceof Error)) return `threw ${errorText(actual.error)}`;
   if (actual.error instanceof MoeLabError && actual.error.code === "E_NATIVE_ARGUMENT") return `a kernel called the addon wrongly: ${actual.error.message}`;
   // what cpu refuses, or makes a tensor of negative size of, may be refused or computed
   if (expected.error !== undefined || expected.results?.some(({ shape }) => shape.some((length) => length < 0))) return undefined;

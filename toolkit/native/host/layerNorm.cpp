@@ -54,6 +54,7 @@ Status layerNormBackward(const float* x, const float* gain, const float* mean, c
       float middle = mean[r], factor = scale[r];
       vf straight = {}, along = {};
       forEachVector(C, [&](int64_t c, auto lanes) {
+        prefetch(from + C + c);
         vf dyc = lanes.load(gradient + c), normal = (lanes.load(from + c) - middle) * factor;
         vf pull = dyc * lanes.load(gain + c);
         straight += pull;
@@ -63,7 +64,6 @@ Status layerNormBackward(const float* x, const float* gain, const float* mean, c
       });
       float meanStraight = hsum(straight) / static_cast<float>(C), meanAlong = hsum(along) / static_cast<float>(C);
       forEachVector(C, [&](int64_t c, auto lanes) {
-        prefetch(from + C + c);
         prefetch(gradient + C + c);
         vf normal = (lanes.load(from + c) - middle) * factor;
         lanes.store(to + c, (lanes.load(gradient + c) * lanes.load(gain + c) - meanStraight - normal * meanAlong) * factor);

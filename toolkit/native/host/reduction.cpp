@@ -7,7 +7,7 @@
 namespace moe::MOE_ISA {
 namespace {
 
-constexpr int64_t kRowsAtOnce = 8;            // rows added up in one go
+constexpr int64_t kRowsAtOnce = 4;            // rows added up in one go
 constexpr int64_t kChunk = 8192;              // elements of a row that one task reduces: 512 for each of 16 sums
 constexpr int64_t kRowChunk = 256;            // rows that one task adds up
 constexpr int64_t kTaskElements = 1 << 15;    // elements read in one task
@@ -78,9 +78,11 @@ void reduceColumns(int64_t rows, int64_t columns, float scale, const float* x, f
     int64_t left = rows - row;
     forEachVector(columns, [&](int64_t c, auto lanes) {
       vf total = lanes.load(out + c);
-#pragma GCC unroll 8
-      for (int64_t r = 0; r < kRowsAtOnce; ++r)
+#pragma GCC unroll 4
+      for (int64_t r = 0; r < kRowsAtOnce; ++r) {
+        prefetch(from + (r + kRowsAtOnce) * columns + c);
         if (r < left) total = join<Op>(total, lanes.load(from + r * columns + c));
+      }
       lanes.store(out + c, total);
     });
   }

@@ -64,13 +64,13 @@ Status rmsNormBackward(const float* x, const float* gain, const float* scale, co
       float factor = scale[r];
       vf along = {};
       forEachVector(C, [&](int64_t c, auto lanes) {
+        prefetch(from + C + c);
         vf dyx = lanes.load(gradient + c) * lanes.load(from + c);
         along = fma(dyx, lanes.load(gain + c), along);
         lanes.store(sum + c, fma(dyx, broadcast(factor), lanes.load(sum + c)));
       });
       float pull = hsum(along) * factor * factor * factor / static_cast<float>(C);
       forEachVector(C, [&](int64_t c, auto lanes) {
-        prefetch(from + C + c);
         prefetch(gradient + C + c);
         vf straight = lanes.load(gradient + c) * lanes.load(gain + c) * factor;
         vf own = straight - lanes.load(from + c) * pull;
