@@ -37,10 +37,10 @@ export async function runFuzz(part: string, seed: number, seconds: number): Prom
 
 function outcomeOf(args: readonly string[], limitMs: number): Promise<{ status: number | string; stdout: string; stderr: string }> {
   // AddressSanitizer would end the process where the system refuses memory; a kernel makes an error of it
-  const { ASAN_OPTIONS: asan } = process.env;
+  const { ASAN_OPTIONS: asan, MOE_LAB_TEST_NODE: node = process.execPath } = process.env;
   const env = { ...process.env, ...(asan !== undefined && { ASAN_OPTIONS: `${asan}:allocator_may_return_null=1` }) };
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"], env, timeout: limitMs, killSignal: "SIGKILL" });
+    const child = spawn(node, args, { stdio: ["ignore", "pipe", "pipe"], env, timeout: limitMs, killSignal: "SIGKILL" });
     const [stdout, stderr]: [string[], string[]] = [[], []];
     child.stdout.setEncoding("utf8").on("data", (text: string) => stdout.push(text));
     child.stderr.setEncoding("utf8").on("data", (text: string) => stderr.push(text));
