@@ -1,35 +1,9 @@
-#include <cmath>
-
 #include "broadcast.h"
 #include "rows.h"
+#include "unaryMath.h"
 
 namespace moe::MOE_ISA {
 namespace {
-
-/** Functions without a vector form: lane by lane. */
-template <class Function>
-MOE_INLINE vf eachLane(vf x, Function function) {
-  vf result;
-  for (int i = 0; i < kLanes; ++i) result[i] = function(x[i]);
-  return result;
-}
-
-/** e^x − 1, within 6 units in the last place: the rounding of e^x is taken out again by the same error in its logarithm.
- *  Source: W. Kahan's method in Higham 2002, Accuracy and Stability of Numerical Algorithms, §1.14.1. */
-MOE_INLINE vf expLessOne(vf x) {
-  vf power = vexp(x), less = power - 1.0f;
-  vf result = less * (x / vlog(power));
-  result = select((less == -1.0f) | (power == __builtin_inff()), less, result);
-  return select(power == 1.0f, x, result);
-}
-
-/** log(1 + x), within 6 units in the last place; NaN below −1. Source: as above. */
-MOE_INLINE vf logOfOneMore(vf x) {
-  vf sum = 1.0f + x, added = sum - 1.0f;
-  vf result = vlog(sum) * (x / added);
-  result = select((sum == __builtin_inff()) | (sum == 0.0f), vlog(sum), result);
-  return select(added == 0.0f, x, result);
-}
 
 /** The larger of x and 0, NaN where x is NaN; +0 for −0, as in Math.max(0, x). */
 MOE_INLINE vf positivePart(vf x) { return select(x <= 0.0f, vf{}, x); }
@@ -54,9 +28,9 @@ MOE_INLINE vf apply(vf x, float first, float second) {
   if constexpr (Op == UnaryOp::reciprocal) return 1.0f / x;
   if constexpr (Op == UnaryOp::clip)
     return select(x > second, broadcast(second), select(x < first, broadcast(first), x));
-  if constexpr (Op == UnaryOp::sin) return eachLane(x, [](float v) { return std::sin(v); });
-  if constexpr (Op == UnaryOp::cos) return eachLane(x, [](float v) { return std::cos(v); });
-  if constexpr (Op == UnaryOp::erf) return eachLane(x, [](float v) { return std::erf(v); });
+  if constexpr (Op == UnaryOp::sin) return sine<0>(x);
+  if constexpr (Op == UnaryOp::cos) return sine<1>(x);
+  if constexpr (Op == UnaryOp::erf) return errorFunction(x);
   if constexpr (Op == UnaryOp::log1p) return logOfOneMore(x);
   if constexpr (Op == UnaryOp::expm1) return expLessOne(x);
   if constexpr (Op == UnaryOp::floor) return eachLane(x, [](float v) { return __builtin_floorf(v); });
