@@ -52,14 +52,18 @@ function worksOf(op: OpDescription, { settings }: OpSample, inputs: Record<strin
   }
   const forward = (): void => { op.run(inputs, settings); };
   if (op.differentiableOutputs.length === 0) return { forward };
+  const dys = tf.tidy(() => {
+    const outputs = op.run(inputs, settings);
+    return op.differentiableOutputs.map((o) => tf.neg(outputs[o]));
+  });
+  // One number of all outputs, which costs nothing and whose gradients are the dys.
+  const join = tf.customGrad((..._: (tf.Tensor | tf.GradSaveFunc)[]) => ({ value: tf.scalar(0), gradFunc: () => dys.map((dy) => dy.clone()) }));
   const gradients = tf.grads((...xs: tf.Tensor[]) => {
     const outputs = op.run({ ...inputs, ...Object.fromEntries(op.differentiable.map((name, i) => [name, xs[i]])) }, settings);
-    const chosen = op.differentiableOutputs.map((o) => outputs[o]);
-    return chosen.length === 1 ? chosen[0] : tf.addN(chosen.map((output) => tf.sum(output)));
+    return join(...op.differentiableOutputs.map((o) => outputs[o]));
   });
   const xs = op.differentiable.map((name) => inputs[name]);
-  const dy = op.differentiableOutputs.length === 1 ? tf.tidy(() => tf.neg(op.run(inputs, settings)[op.differentiableOutputs[0]])) : undefined;
-  return { forward, both: () => { gradients(xs, dy); } };
+  return { forward, both: () => { gradients(xs); } };
 }
 
 /** Bytes read and written if everything is touched once: inputs and outputs; backward the inputs again, the outputs'

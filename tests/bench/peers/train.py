@@ -12,7 +12,7 @@ import numpy
 import torch
 import torch.nn.functional as F
 from experts import count_experts, grouped_products, loop_over_experts, sorted_slices
-from worker import Form, Reference, relative_distance, serve_cases
+from worker import WARM_UP_S, Form, Reference, relative_distance, serve_cases
 
 torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
 FIRST_STEP_LIMIT_S = 300
@@ -145,7 +145,10 @@ class Trainer:
             group["lr"] = learning_rate
 
     def measure_ms(self, runs: int) -> list[float]:
+        started = time.perf_counter()
         self.step()
+        while time.perf_counter() - started < WARM_UP_S:
+            self.step()
         times = []
         for _ in range(runs):
             started = time.perf_counter()

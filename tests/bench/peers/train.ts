@@ -10,7 +10,7 @@ import { batchLoss } from "../../../toolkit/train/loss.ts";
 import { AdamW } from "../../../toolkit/train/optimizer.ts";
 import { recipe } from "../../../toolkit/train/recipe.ts";
 import { train } from "../../../toolkit/train/trainer.ts";
-import { namedArray, serveCases, type PeerCase } from "./worker.ts";
+import { namedArray, serveCases, warmUpMs, type PeerCase } from "./worker.ts";
 
 const B = 8;
 /** Of the first update, which both sides compare. */
@@ -87,18 +87,19 @@ function referenceStep(config: TransformerConfig): { arrays: Map<string, NamedAr
 
 function trainingCase(name: string, runsPerRound: number, settings: TransformerSettings): PeerCase {
   const config = transformerConfig(settings), T = config.contextLength;
-  let model: Transformer | undefined;
+  let model: Transformer | undefined, lastMs = warmUpMs;
   return {
     name: `${name}, ${B} × ${T} tokens`,
     runsPerRound,
     reference: () => referenceStep(config),
     measureMs: async (runs) => {
       model ??= new Transformer(config, { seed: 1 });
-      const ids = randomIds(100_000, config.vocabSize), stepMs: number[] = [];
-      const steps = { steps: runs + 1, batchSize: B, contextLength: T, warmupSteps: 0, learningRate: measuredLearningRate };
+      const ids = randomIds(100_000, config.vocabSize), stepMs: number[] = [], warmUpSteps = Math.ceil(warmUpMs / lastMs);
+      const steps = { steps: warmUpSteps + runs, batchSize: B, contextLength: T, warmupSteps: 0, learningRate: measuredLearningRate };
       await train(model, { train: ids, validation: ids.subarray(0, T + 1) }, steps, {
-        onStep: ({ step, tokensPerSecond }) => { if (step > 1) stepMs.push((1000 * B * T) / tokensPerSecond); },
+        onStep: ({ step, tokensPerSecond }) => { if (step > warmUpSteps) stepMs.push((1000 * B * T) / tokensPerSecond); },
       });
+      lastMs = Math.min(...stepMs);
       return stepMs;
     },
   };

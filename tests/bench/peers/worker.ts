@@ -66,7 +66,7 @@ export function inTidy<R>(work: () => R): R {
 }
 
 /** A process that waited for its turn has its threads asleep and its caches filled by others. */
-const warmUpMs = 200;
+export const warmUpMs = 200;
 const shortestRunMs = 10;
 
 /** Milliseconds of one call, from runs of so many calls that each is long enough to measure. */
