@@ -99,10 +99,10 @@ function routeTopK({ logits }: Operands, { expertsPerToken, renormalize }: Setti
 function planDispatch({ ids }: Operands, { numExperts }: Settings): Float64Array[] {
   const [N, K] = ids.shape;
   const E = Number(numExperts);
-  const order = [...ids.values.keys()].sort((a, b) => ids.values[a] - ids.values[b] || a - b);
-  const tokenSlot = new Float64Array(N * K);
+  const order = [...ids.values.keys()].filter((i) => ids.values[i] >= 0).sort((a, b) => ids.values[a] - ids.values[b] || a - b);
+  const tokenSlot = new Float64Array(N * K).fill(-1);
   order.forEach((assignment, slot) => { tokenSlot[assignment] = slot; });
-  const offsets = Float64Array.from({ length: E + 1 }, (_, e) => ids.values.filter((id) => id < e).length);
+  const offsets = Float64Array.from({ length: E + 1 }, (_, e) => ids.values.filter((id) => id >= 0 && id < e).length);
   return [offsets, Float64Array.from(order, (assignment) => Math.floor(assignment / K)), tokenSlot];
 }
 
@@ -138,7 +138,7 @@ function combine({ rows, weights, ids }: Operands, settings: Settings): Float64A
   const [, , tokenSlot] = planDispatch({ ids }, settings);
   const y = new Float64Array(N * C);
   for (let n = 0; n < N; n++) for (let k = 0; k < K; k++) for (let c = 0; c < C; c++) {
-    y[n * C + c] += weights.values[n * K + k] * rows.values[tokenSlot[n * K + k] * C + c];
+    if (tokenSlot[n * K + k] >= 0) y[n * C + c] += weights.values[n * K + k] * rows.values[tokenSlot[n * K + k] * C + c];
   }
   return [y];
 }
@@ -149,6 +149,7 @@ function expertFeedForward({ x, weights, ids, gateUp, down }: Operands): Float64
   const y = new Float64Array(N * C);
   for (let n = 0; n < N; n++) for (let k = 0; k < K; k++) {
     const e = ids.values[n * K + k];
+    if (e < 0) continue;
     for (let h = 0; h < H; h++) {
       let [gate, up] = [0, 0];
       for (let c = 0; c < C; c++) {
@@ -182,11 +183,12 @@ function balanceLoss(operands: Operands): Float64Array[] {
   const [N, K] = ids.shape, E = probabilities.shape[1];
   const mask = maskOf(operands.tokenMask, N);
   const tokens = mask.reduce((sum, weight) => sum + weight, 0);
+  const assignments = ids.values.reduce((sum, id, i) => sum + (id >= 0 ? mask[Math.floor(i / K)] : 0), 0);
   let loss = 0;
   for (let e = 0; e < E; e++) {
     const choices = ids.values.reduce((sum, id, i) => sum + (id === e ? mask[Math.floor(i / K)] : 0), 0);
     const probability = mask.reduce((sum, weight, n) => sum + weight * probabilities.values[n * E + e], 0);
-    loss += (E * choices * probability) / (K * tokens ** 2);
+    loss += (E * choices * probability) / (assignments * tokens);
   }
   return [Float64Array.of(loss)];
 }

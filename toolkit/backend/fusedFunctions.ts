@@ -37,16 +37,16 @@ export interface FusedFunctions {
   /** dx [rows, C]: sums of the rows of dy [count, C] with equal ids. */
   gatherRowsBackward(rows: number, count: number, C: number, ids: Int32Array, dy: Float32Array, dx: Float32Array): void;
 
-  /** rows [N·K, C] by slot; weights [N, K] or null for ones; y [N, C]. */
-  combineRows(N: number, K: number, C: number, rows: Float32Array, weights: Float32Array | null, tokenSlot: Int32Array, y: Float32Array): void;
-  combineRowsBackward(N: number, K: number, C: number, rows: Float32Array, weights: Float32Array, tokenSlot: Int32Array, dy: Float32Array,
+  /** rows [S, C] by slot; weights [N, K] or null for ones; tokenSlot [N, K], −1 for none; y [N, C]. */
+  combineRows(N: number, K: number, S: number, C: number, rows: Float32Array, weights: Float32Array | null, tokenSlot: Int32Array, y: Float32Array): void;
+  combineRowsBackward(N: number, K: number, S: number, C: number, rows: Float32Array, weights: Float32Array, tokenSlot: Int32Array, dy: Float32Array,
     dRows: Float32Array, dWeights: Float32Array): void;
 
-  /** x, y [N, C]; weights [N, K]; gateUp [E, C, 2H]; down [E, H, C]; activations [N·K, 2H] are kept for the backward pass. */
-  expertFeedForward(N: number, K: number, C: number, H: number, E: number, offsets: Int32Array, slotToken: Int32Array, tokenSlot: Int32Array,
+  /** x, y [N, C]; weights [N, K]; gateUp [E, C, 2H]; down [E, H, C]; activations [S, 2H] are kept for the backward pass. */
+  expertFeedForward(N: number, K: number, C: number, H: number, E: number, S: number, offsets: Int32Array, slotToken: Int32Array, tokenSlot: Int32Array,
     x: Float32Array, weights: Float32Array, gateUp: Float32Array, down: Float32Array, activations: Float32Array, y: Float32Array): void;
   /** Overwrites activations. */
-  expertFeedForwardBackward(N: number, K: number, C: number, H: number, E: number, offsets: Int32Array, slotToken: Int32Array, tokenSlot: Int32Array,
+  expertFeedForwardBackward(N: number, K: number, C: number, H: number, E: number, S: number, offsets: Int32Array, slotToken: Int32Array, tokenSlot: Int32Array,
     x: Float32Array, weights: Float32Array, gateUp: Float32Array, down: Float32Array, dy: Float32Array, activations: Float32Array,
     dx: Float32Array, dWeights: Float32Array, dGateUp: Float32Array, dDown: Float32Array): void;
 

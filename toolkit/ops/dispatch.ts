@@ -3,32 +3,33 @@ import { hasNativeKernel, registerNativeKernel } from "../backend/nativeKernel.t
 import { runKernel } from "./runKernel.ts";
 import { checkRange, checkShapes } from "./shapes.ts";
 
-/** Where each of the N·K assignments goes: slots are assignments sorted by expert, in token order inside an expert.
- *  None of its tensors carries a gradient. */
+/** Where each assignment goes: slots are assignments sorted by expert, in token order inside an expert. There are
+ *  S ≤ N·K of them: a choice may reach no expert. None of its tensors carries a gradient. */
 export interface DispatchPlan {
   /** Slots of expert e are offsets[e] ≤ s < offsets[e + 1]; [E + 1] int32. */
   readonly offsets: tf.Tensor1D;
-  /** Token of slot s; [N·K] int32. */
+  /** Token of slot s; [S] int32. */
   readonly slotToken: tf.Tensor1D;
-  /** Slot of choice k of token n; [N, K] int32. */
+  /** Slot of choice k of token n, −1 where it reaches no expert; [N, K] int32. */
   readonly tokenSlot: tf.Tensor2D;
 }
 
 /** Sorts the assignments by expert, stably, so that a run repeats bit for bit. A counting sort on the host: as fast as
  *  a kernel for thousands of assignments, and its results are off the tape.
- *  @param ids chosen experts, [N, K] int32, each from 0 to E − 1
+ *  @param ids chosen experts, [N, K] int32, each from 0 to E − 1, or −1 for no expert
  *  @throws ShapeError, DataError E_INDEX_RANGE */
 export function planDispatch(ids: tf.Tensor, numExperts: number): DispatchPlan {
   const { N, K } = checkShapes("planDispatch", { ids: [ids, "N K", "int32"] });
   const expertOf = ids.dataSync<"int32">();
-  checkRange("planDispatch", "ids", expertOf, numExperts);
+  checkRange("planDispatch", "ids", expertOf, numExperts, (i) => expertOf[i] !== -1);
   const offsets = new Int32Array(numExperts + 1);
-  for (const e of expertOf) offsets[e + 1]++;
+  for (const e of expertOf) if (e >= 0) offsets[e + 1]++;
   for (let e = 0; e < numExperts; e++) offsets[e + 1] += offsets[e];
   const nextSlot = offsets.slice(0, numExperts);
-  const slotToken = new Int32Array(N * K);
-  const tokenSlot = new Int32Array(N * K);
+  const slotToken = new Int32Array(offsets[numExperts]);
+  const tokenSlot = new Int32Array(N * K).fill(-1);
   for (let i = 0; i < N * K; i++) {
+    if (expertOf[i] < 0) continue;
     const slot = nextSlot[expertOf[i]]++;
     slotToken[slot] = Math.floor(i / K);
     tokenSlot[i] = slot;
@@ -42,26 +43,34 @@ export function planDispatch(ids: tf.Tensor, numExperts: number): DispatchPlan {
 
 /** Copies the row of each token to its slots: rows[s] = x[slotToken[s]].
  *  @param x [N, C] float32
- *  @returns [N·K, C]; differentiable in x
+ *  @returns [S, C]; differentiable in x
  *  @throws ShapeError */
 export function dispatch(x: tf.Tensor, plan: DispatchPlan): tf.Tensor2D {
-  const { N, K, C } = checkShapes("dispatch", { x: [x, "N C"], tokenSlot: [plan.tokenSlot, "N K", "int32"], slotToken: [plan.slotToken, "N*K", "int32"] });
-  if (!hasNativeKernel("Dispatch")) return composedDispatch(x, plan, [N, K, C]);
+  checkShapes("dispatch", { x: [x, "N C"], tokenSlot: [plan.tokenSlot, "N K", "int32"], slotToken: [plan.slotToken, "S", "int32"] });
+  if (!hasNativeKernel("Dispatch")) return composedDispatch(x, plan);
   return runKernel<tf.Tensor2D>("Dispatch", { x, slotToken: plan.slotToken, tokenSlot: plan.tokenSlot }, {});
 }
 
 /** dispatch out of tfjs ops. The gradient sums the K rows of each token: a gather, where tfjs itself would compare
  *  every segment with every row. */
-function composedDispatch(x: tf.Tensor, plan: DispatchPlan, [N, K, C]: [number, number, number]): tf.Tensor2D {
+function composedDispatch(x: tf.Tensor, plan: DispatchPlan): tf.Tensor2D {
   const gather = tf.customGrad((source, save) => {
     (save as tf.GradSaveFunc)([plan.tokenSlot]);
     return {
       value: tf.gather(source as tf.Tensor, plan.slotToken),
-      gradFunc: (dy: tf.Tensor, [tokenSlot]: tf.Tensor[]) =>
-        tf.sum(tf.reshape(tf.gather(dy, tf.reshape(tokenSlot, [N * K])), [N, K, C]), 1),
+      gradFunc: (dy: tf.Tensor, [tokenSlot]: tf.Tensor[]) => tf.sum(slotRows(dy, tokenSlot as tf.Tensor2D), 1),
     };
   });
   return gather(x) as tf.Tensor2D;
+}
+
+/** Rows [S, C] by token: [N, K, C], zeros where a choice has no slot. */
+export function slotRows(rows: tf.Tensor, tokenSlot: tf.Tensor2D): tf.Tensor3D {
+  const [N, K] = tokenSlot.shape, [S, C] = rows.shape;
+  const slots = tf.reshape(tokenSlot, [N * K]);
+  if (S === N * K) return tf.reshape(tf.gather(rows, slots), [N, K, C]);
+  const padded = tf.concat([rows as tf.Tensor2D, tf.zeros([1, C])], 0); // row S is what slot −1 reads
+  return tf.reshape(tf.gather(padded, tf.where(tf.less(slots, 0), tf.fill([N * K], S, "int32"), slots)), [N, K, C]);
 }
 
 registerNativeKernel("Dispatch", ({ inputs: { x, slotToken }, backend, native }) => {
@@ -74,9 +83,9 @@ registerNativeKernel("Dispatch", ({ inputs: { x, slotToken }, backend, native })
 
 registerNativeKernel("DispatchGradient", ({ inputs: { dy, tokenSlot }, backend, native }) => {
   const [N, K] = tokenSlot.shape;
-  const C = dy.shape[1];
+  const [S, C] = dy.shape;
   const dx = backend.allocate("float32", N * C);
-  native.combineRows(N, K, C, backend.floats(dy), null, backend.ints(tokenSlot), dx);
+  native.combineRows(N, K, S, C, backend.floats(dy), null, backend.ints(tokenSlot), dx);
   return backend.output([N, C], "float32", dx);
 });
 

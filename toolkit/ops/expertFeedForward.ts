@@ -19,7 +19,7 @@ import { checkOffsets, checkShapes } from "./shapes.ts";
 export function expertFeedForward(x: tf.Tensor, weights: tf.Tensor, plan: DispatchPlan, gateUp: tf.Tensor, down: tf.Tensor): tf.Tensor2D {
   checkShapes("expertFeedForward", {
     x: [x, "N C"], weights: [weights, "N K"], down: [down, "E H C"], gateUp: [gateUp, "E C 2*H"],
-    offsets: [plan.offsets, "E+1", "int32"], slotToken: [plan.slotToken, "N*K", "int32"], tokenSlot: [plan.tokenSlot, "N K", "int32"],
+    offsets: [plan.offsets, "E+1", "int32"], slotToken: [plan.slotToken, "S", "int32"], tokenSlot: [plan.tokenSlot, "N K", "int32"],
   });
   if (!hasNativeKernel("ExpertFeedForward")) return composedExpertFeedForward(x, weights, plan, gateUp, down);
   const attrs: ExpertFeedForwardAttrs = { activations: new Kept() };
@@ -37,16 +37,16 @@ function composedExpertFeedForward(x: tf.Tensor, weights: tf.Tensor, plan: Dispa
 }
 
 interface ExpertFeedForwardAttrs {
-  /** gate and up projection of each slot before the activation, [N·K, 2H] */
+  /** gate and up projection of each slot before the activation, [S, 2H] */
   readonly activations: Kept;
 }
 
-type Sizes = [N: number, K: number, C: number, H: number, E: number];
+type Sizes = [N: number, K: number, C: number, H: number, E: number, S: number];
 
-function sizesOf({ weights, down }: Record<string, tf.TensorInfo>): Sizes {
+function sizesOf({ weights, down, slotToken }: Record<string, tf.TensorInfo>): Sizes {
   const [N, K] = weights.shape;
   const [E, H, C] = down.shape;
-  return [N, K, C, H, E];
+  return [N, K, C, H, E, slotToken.shape[0]];
 }
 
 /** The arrays that forward and backward read first, in the order of the native functions. */
@@ -60,9 +60,9 @@ function arraysOf(backend: NativeBackend, inputs: Record<string, tf.TensorInfo>)
 
 registerNativeKernel<ExpertFeedForwardAttrs>("ExpertFeedForward", ({ inputs, attrs, backend, native }) => {
   const sizes = sizesOf(inputs);
-  const [N, K, C, H] = sizes;
-  checkOffsets("expertFeedForward", backend.ints(inputs.offsets), N * K);
-  const activations = backend.allocate("float32", N * K * 2 * H);
+  const [N, , C, H, , S] = sizes;
+  checkOffsets("expertFeedForward", backend.ints(inputs.offsets), S);
+  const activations = backend.allocate("float32", S * 2 * H);
   const y = backend.allocate("float32", N * C);
   native.expertFeedForward(...sizes, ...arraysOf(backend, inputs), activations, y);
   attrs.activations.keepActivation(backend, activations);
@@ -71,7 +71,7 @@ registerNativeKernel<ExpertFeedForwardAttrs>("ExpertFeedForward", ({ inputs, att
 
 registerNativeKernel<ExpertFeedForwardAttrs>("ExpertFeedForwardGradient", ({ inputs, attrs, backend, native }) => {
   const sizes = sizesOf(inputs);
-  const [N, K, C, H, E] = sizes;
+  const [N, K, C, H, E, S] = sizes;
   const arrays = arraysOf(backend, inputs);
   const dx = backend.allocate("float32", N * C);
   const dWeights = backend.allocate("float32", N * K);
@@ -79,7 +79,7 @@ registerNativeKernel<ExpertFeedForwardAttrs>("ExpertFeedForwardGradient", ({ inp
   const dDown = backend.allocate("float32", E * H * C);
   let activations = attrs.activations.take();
   if (!activations) {
-    activations = backend.allocate("float32", N * K * 2 * H);
+    activations = backend.allocate("float32", S * 2 * H);
     native.expertFeedForward(...sizes, ...arrays, activations, dx);
   }
   native.expertFeedForwardBackward(...sizes, ...arrays, backend.floats(inputs.dy), activations, dx, dWeights, dGateUp, dDown);

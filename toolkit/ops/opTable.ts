@@ -142,8 +142,9 @@ export const opTable: readonly OpDescription[] = [
       sample("two experts a token", { ids: choices(7, 2, everyExpert(4), 24) }, { numExperts: 4 }),
       sample("one token", { ids: exactly([1, 1], [2]) }, { numExperts: 3 }),
       sample("an expert without tokens", { ids: choices(5, 2, [0, 3, 4], 25) }, { numExperts: 6 }),
+      sample("choices without an expert", { ids: exactly([4, 2], [2, -1, -1, -1, 0, 2, -1, 0]) }, { numExperts: 3 }),
     ],
-    largeSample: sample("3000 tokens", { ids: choices(3000, 4, everyExpert(64), 26) }, { numExperts: 64 }),
+    largeSample: sample("3000 tokens", { ids: choices(3000, 4, [-1, ...everyExpert(64)], 26) }, { numExperts: 64 }),
     run: ({ ids }, { numExperts }) => {
       const plan = planDispatch(ids, numberOf(numExperts));
       return [plan.offsets, plan.slotToken, plan.tokenSlot];
@@ -155,8 +156,9 @@ export const opTable: readonly OpDescription[] = [
     samples: [
       sample("two experts a token", { x: floats([5, 6], 27), ids: choices(5, 2, everyExpert(4), 28) }, { numExperts: 4 }),
       sample("one token to all experts", { x: floats([1, 3], 29), ids: exactly([1, 3], [2, 0, 1]) }, { numExperts: 3 }),
+      sample("choices without an expert", { x: floats([4, 3], 108), ids: exactly([4, 2], [2, -1, -1, -1, 0, 2, -1, 0]) }, { numExperts: 3 }),
     ],
-    largeSample: sample("700 tokens", { x: floats([700, 67], 30), ids: choices(700, 3, everyExpert(8), 31) }, { numExperts: 8 }),
+    largeSample: sample("700 tokens", { x: floats([700, 67], 30), ids: choices(700, 3, [-1, ...everyExpert(8)], 31) }, { numExperts: 8 }),
     run: ({ x, ids }, { numExperts }) => [dispatch(x, planDispatch(ids, numberOf(numExperts)))],
     differentiable: ["x"], differentiableOutputs: [0], errorBound: exact, flops: () => 0,
   },
@@ -178,6 +180,7 @@ export const opTable: readonly OpDescription[] = [
     samples: [
       sample("two experts a token", { rows: floats([10, 6], 40), weights: floats([5, 2], 41), ids: choices(5, 2, everyExpert(4), 42) }, { numExperts: 4 }),
       sample("one token, one expert", { rows: floats([1, 3], 43), weights: floats([1, 1], 44), ids: exactly([1, 1], [1]) }, { numExperts: 3 }),
+      sample("choices without an expert", { rows: floats([4, 3], 109), weights: floats([4, 2], 110), ids: exactly([4, 2], [2, -1, -1, -1, 0, 2, -1, 0]) }, { numExperts: 3 }),
     ],
     largeSample: sample("700 tokens", { rows: floats([2100, 67], 45), weights: floats([700, 3], 46), ids: choices(700, 3, everyExpert(8), 47) }, { numExperts: 8 }),
     run: ({ rows, weights, ids }, { numExperts }) => [combine(rows, weights, planDispatch(ids, numberOf(numExperts)))],
@@ -192,8 +195,9 @@ export const opTable: readonly OpDescription[] = [
       sample("one token", moeInputs([1, 4, 2, 3, 2], exactly([1, 2], [2, 0]))),
       sample("experts without tokens", moeInputs([4, 3, 2, 5, 1], exactly([4, 1], [3, 1, 3, 3]))),
       sample("all experts", moeInputs([3, 4, 3, 3, 3], choices(3, 3, everyExpert(3), 49))),
+      sample("choices without an expert", moeInputs([4, 3, 2, 3, 2], exactly([4, 2], [2, -1, -1, -1, 0, 2, -1, 0]))),
     ],
-    largeSample: sample("300 tokens", moeInputs([300, 72, 40, 5, 2], choices(300, 2, [0, 1, 2, 4], 50))),
+    largeSample: sample("300 tokens", moeInputs([300, 72, 40, 5, 2], choices(300, 2, [-1, 0, 1, 2, 4], 50))),
     run: ({ x, weights, ids, gateUp, down }) => [expertFeedForward(x, weights, planDispatch(ids, gateUp.shape[0]), gateUp, down)],
     differentiable: ["x", "weights", "gateUp", "down"], differentiableOutputs: [0],
     errorBound: sums(512, "two chained sums, over C and H, and one over K or the rows of an expert"),
@@ -224,6 +228,7 @@ export const opTable: readonly OpDescription[] = [
     samples: [
       sample("every token", { ids: choices(6, 2, [0, 1, 2], 71), probabilities: floats([6, 3], 72) }),
       sample("masked tokens", { ids: choices(4, 1, [0, 2], 73), probabilities: floats([4, 3], 74), tokenMask: halfMask }),
+      sample("choices without an expert", { ids: exactly([4, 2], [2, -1, -1, -1, 0, 2, -1, 0]), probabilities: floats([4, 3], 111), tokenMask: halfMask }),
     ],
     largeSample: sample("2000 tokens", { ids: choices(2000, 2, everyExpert(19), 75), probabilities: floats([2000, 19], 76) }),
     run: ({ ids, probabilities, tokenMask }) => [balanceLoss(ids, probabilities, tokenMask)],

@@ -5,9 +5,9 @@ import { oneHotRows } from "./oneHotRows.ts";
 import { Kept, runKernel } from "./runKernel.ts";
 import { checkShapes } from "./shapes.ts";
 
-/** Load-balancing loss of one layer without its weight α: E · Σᵢ fᵢ·Pᵢ, where fᵢ is the share of the N·K assignments
+/** Load-balancing loss of one layer without its weight α: E · Σᵢ fᵢ·Pᵢ, where fᵢ is the share of the assignments
  *  that went to expert i (no gradient) and Pᵢ the mean router probability of expert i. Perfect balance gives 1.
- *  @param ids chosen experts, [N, K] int32, from 0 to E − 1
+ *  @param ids chosen experts, [N, K] int32, from 0 to E − 1, or −1 for no choice
  *  @param probabilities [N, E] float32
  *  @param tokenMask [N] float32, 0 for padding tokens: they count neither in f nor in P
  *  @returns scalar float32; differentiable in probabilities
@@ -27,7 +27,8 @@ function composedBalanceLoss(ids: tf.Tensor, probabilities: tf.Tensor, tokenMask
     const mask = tf.reshape(tokenMask ?? tf.ones([N]), [N, 1]);
     const numTokens = tf.sum(mask);
     const perToken = tf.sum(tf.reshape(oneHotRows(tf.reshape(ids, [N * K]), E), [N, K, E]), 1);
-    const share = tf.div(tf.sum(tf.mul(perToken, mask), 0), tf.mul(numTokens, K));
+    const counts = tf.sum(tf.mul(perToken, mask), 0);
+    const share = tf.div(counts, tf.sum(counts));
     const meanProbability = tf.div(tf.sum(tf.mul(probabilities, mask), 0), numTokens);
     return tf.mul(tf.sum(tf.mul(share, meanProbability)), E);
   });

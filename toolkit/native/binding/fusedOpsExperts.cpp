@@ -54,39 +54,36 @@ Status bindGatherRowsBackward(Arguments& in) {
 }
 
 Status bindCombineRows(Arguments& in) {
-  int64_t N = in.integer("N"), K = in.integer("K"), C = in.integer("C");
-  const float* rows = in.floats("rows", elementCount({N, K, C}));
+  int64_t N = in.integer("N"), K = in.integer("K"), S = in.integer("S"), C = in.integer("C");
+  const float* rows = in.floats("rows", elementCount({S, C}));
   const float* weights = in.floatsOrNull("weights", elementCount({N, K}));
   const int32_t* tokenSlot = in.indices("tokenSlot", elementCount({N, K}));
   int64_t made = elementCount({N, C});
   float* y = in.mutableFloats("y", made);
   if (made == 0) return Status::ok();
-  return combineRows(rows, weights, tokenSlot, N, K, C, y);
+  return combineRows(rows, weights, tokenSlot, N, K, S, C, y);
 }
 
 Status bindCombineRowsBackward(Arguments& in) {
-  int64_t N = in.integer("N"), K = in.integer("K"), C = in.integer("C");
-  int64_t slots = elementCount({N, K});
-  const float* rows = in.floats("rows", elementCount({N, K, C}));
-  const float* weights = in.floats("weights", slots);
-  const int32_t* tokenSlot = in.indices("tokenSlot", slots);
+  int64_t N = in.integer("N"), K = in.integer("K"), S = in.integer("S", 0, INT32_MAX), C = in.integer("C");
+  int64_t choices = elementCount({N, K});
+  const float* rows = in.floats("rows", elementCount({S, C}));
+  const float* weights = in.floats("weights", choices);
+  const int32_t* tokenSlot = in.indices("tokenSlot", choices);
   const float* dy = in.floats("dy", elementCount({N, C}));
-  float* dRows = in.mutableFloats("dRows", elementCount({N, K, C}));
-  float* dWeights = in.mutableFloats("dWeights", slots);
-  if (slots == 0) return Status::ok();
-  if (slots > INT32_MAX) return Status::outOfRange("N · K", slots, 0, INT32_MAX);
-  return combineRowsBackward(rows, weights, tokenSlot, dy, N, K, C, dRows, dWeights);
+  float* dRows = in.mutableFloats("dRows", elementCount({S, C}));
+  float* dWeights = in.mutableFloats("dWeights", choices);
+  if (choices == 0 && S == 0) return Status::ok();
+  return combineRowsBackward(rows, weights, tokenSlot, dy, N, K, S, C, dRows, dWeights);
 }
 
 ExpertPlan expertPlan(Arguments& in) {
   ExpertPlan plan;
   plan.N = in.integer("N"), plan.K = in.integer("K", 1), plan.C = in.integer("C");
-  plan.H = in.integer("H"), plan.E = in.integer("E");
+  plan.H = in.integer("H"), plan.E = in.integer("E"), plan.S = in.integer("S", 0, INT32_MAX);
   plan.offsets = in.indices("offsets", plan.E + 1);
-  int64_t slots = elementCount({plan.N, plan.K});
-  if (slots > INT32_MAX) throw Status::outOfRange("N · K", slots, 0, INT32_MAX);
-  plan.slotToken = in.indices("slotToken", slots);
-  plan.tokenSlot = in.indices("tokenSlot", slots);
+  plan.slotToken = in.indices("slotToken", plan.S);
+  plan.tokenSlot = in.indices("tokenSlot", elementCount({plan.N, plan.K}));
   return plan;
 }
 
@@ -96,7 +93,7 @@ Status bindExpertFeedForward(Arguments& in) {
   const float* weights = in.floats("weights", elementCount({plan.N, plan.K}));
   const float* gateUp = in.floats("gateUp", elementCount({plan.E, plan.C, 2, plan.H}));
   const float* down = in.floats("down", elementCount({plan.E, plan.H, plan.C}));
-  float* activations = in.mutableFloats("activations", elementCount({plan.N, plan.K, 2, plan.H}));
+  float* activations = in.mutableFloats("activations", elementCount({plan.S, 2, plan.H}));
   float* y = in.mutableFloats("y", elementCount({plan.N, plan.C}));
   if (plan.N == 0) return Status::ok();
   return expertFeedForward(plan, x, weights, gateUp, down, activations, y);
@@ -111,7 +108,7 @@ Status bindExpertFeedForwardBackward(Arguments& in) {
   const float* gateUp = in.floats("gateUp", gateUpSize);
   const float* down = in.floats("down", downSize);
   const float* dy = in.floats("dy", tokens);
-  float* activations = in.mutableFloats("activations", elementCount({choices, 2, plan.H}));
+  float* activations = in.mutableFloats("activations", elementCount({plan.S, 2, plan.H}));
   float* dx = in.mutableFloats("dx", tokens);
   float* dWeights = in.mutableFloats("dWeights", choices);
   float* dGateUp = in.mutableFloats("dGateUp", gateUpSize);

@@ -10,16 +10,16 @@
 namespace moe::MOE_ISA {
 namespace {
 
-Status checkIds(const char* name, const int32_t* ids, int64_t count, int64_t below) {
+Status checkIds(const char* name, const int32_t* ids, int64_t count, int64_t lowest, int64_t below) {
   for (int64_t i = 0; i < count; ++i)
-    if (ids[i] < 0 || ids[i] >= below) return Status::outOfRange(name, ids[i], 0, below - 1);
+    if (ids[i] < lowest || ids[i] >= below) return Status::outOfRange(name, ids[i], lowest, below - 1);
   return Status::ok();
 }
 
 }  // namespace
 
 Status gatherRows(const float* x, const int32_t* ids, int64_t rows, int64_t count, int64_t C, float* y) {
-  Status idsFit = checkIds("ids", ids, count, rows);
+  Status idsFit = checkIds("ids", ids, count, 0, rows);
   if (!idsFit.isOk()) return idsFit;
   parallelRanges(count, rowGrain(C), [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) copyRow(y + i * C, x + ids[i] * C, C);
@@ -28,7 +28,7 @@ Status gatherRows(const float* x, const int32_t* ids, int64_t rows, int64_t coun
 }
 
 Status gatherRowsBackward(const int32_t* ids, const float* dy, int64_t rows, int64_t count, int64_t C, float* dx) {
-  Status idsFit = checkIds("ids", ids, count, rows);
+  Status idsFit = checkIds("ids", ids, count, 0, rows);
   if (!idsFit.isOk()) return idsFit;
   // Sorting by id first gives each row to one thread, so no sum depends on who comes first.
   Scratch starts(1, rows + 1), sorted(1, count);
@@ -51,9 +51,9 @@ Status gatherRowsBackward(const int32_t* ids, const float* dy, int64_t rows, int
   return Status::ok();
 }
 
-Status combineRows(const float* rows, const float* weights, const int32_t* tokenSlot, int64_t N, int64_t K, int64_t C,
-                   float* y) {
-  Status slotsFit = checkIds("tokenSlot", tokenSlot, N * K, N * K);
+Status combineRows(const float* rows, const float* weights, const int32_t* tokenSlot, int64_t N, int64_t K, int64_t S,
+                   int64_t C, float* y) {
+  Status slotsFit = checkIds("tokenSlot", tokenSlot, N * K, -1, S);
   if (!slotsFit.isOk()) return slotsFit;
   parallelRanges(N, rowGrain(K * C), [&](int64_t begin, int64_t end, int) {
     for (int64_t n = begin; n < end; ++n) {
@@ -62,6 +62,7 @@ Status combineRows(const float* rows, const float* weights, const int32_t* token
       forEachVector(C, [&](int64_t c, auto lanes) {
         vf sum = {};
         for (int64_t k = 0; k < K; ++k) {
+          if (slots[k] < 0) continue;
           vf row = lanes.load(rows + slots[k] * C + c);
           sum = weights != nullptr ? fma(row, broadcast(weights[n * K + k]), sum) : sum + row;
         }
@@ -72,27 +73,34 @@ Status combineRows(const float* rows, const float* weights, const int32_t* token
   return Status::ok();
 }
 
-Status invertSlots(const int32_t* tokenSlot, int64_t count, int32_t* assignment) {
-  for (int64_t slot = 0; slot < count; ++slot) assignment[slot] = -1;
+Status invertSlots(const int32_t* tokenSlot, int64_t count, int64_t S, int32_t* assignment) {
+  for (int64_t slot = 0; slot < S; ++slot) assignment[slot] = -1;
+  int64_t filled = 0;
   for (int64_t i = 0; i < count; ++i) {
     int32_t slot = tokenSlot[i];
+    if (slot == -1) continue;
     // A slot named twice leaves another without a row, whose memory would be handed out as it was.
-    if (slot < 0 || slot >= count || assignment[slot] >= 0) return Status::outOfRange("tokenSlot", slot, 0, count - 1);
+    if (slot < 0 || slot >= S || assignment[slot] >= 0) return Status::outOfRange("tokenSlot", slot, -1, S - 1);
     assignment[slot] = static_cast<int32_t>(i);
+    ++filled;
   }
-  return Status::ok();
+  return filled == S ? Status::ok() : Status::outOfRange("the number of slots in tokenSlot", filled, S, S);
 }
 
 Status combineRowsBackward(const float* rows, const float* weights, const int32_t* tokenSlot, const float* dy,
-                           int64_t N, int64_t K, int64_t C, float* dRows, float* dWeights) {
-  Scratch assignments(1, N * K);
+                           int64_t N, int64_t K, int64_t S, int64_t C, float* dRows, float* dWeights) {
+  Scratch assignments(1, S);
   if (!assignments.isOk()) return assignments.status("the slots of combine");
-  Status slotsFit = invertSlots(tokenSlot, N * K, assignments.ints());
+  Status slotsFit = invertSlots(tokenSlot, N * K, S, assignments.ints());
   if (!slotsFit.isOk()) return slotsFit;
   parallelRanges(N, rowGrain(K * C), [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin * K; i < end * K; ++i) {
       const float* gradient = dy + i / K * C;
       int64_t slot = tokenSlot[i];
+      if (slot < 0) {
+        dWeights[i] = 0.0f;
+        continue;
+      }
       scaleRow(dRows + slot * C, gradient, weights[i], C);
       dWeights[i] = dotRows(gradient, rows + slot * C, C);
     }

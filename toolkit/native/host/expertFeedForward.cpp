@@ -14,7 +14,7 @@ namespace {
 
 /** Checks all that is used as an index; assignment [S] gets n·K + k of each slot. */
 Status checkPlan(const ExpertPlan& plan, int32_t* assignment) {
-  int64_t S = plan.N * plan.K;
+  int64_t S = plan.S;
   int64_t before = 0;
   for (int64_t e = 0; e <= plan.E; ++e) {
     int64_t lowest = e == plan.E ? S : before;
@@ -23,7 +23,7 @@ Status checkPlan(const ExpertPlan& plan, int32_t* assignment) {
       return Status::outOfRange("offsets", plan.offsets[e], lowest, highest);
     before = plan.offsets[e];
   }
-  Status slotsFit = invertSlots(plan.tokenSlot, S, assignment);
+  Status slotsFit = invertSlots(plan.tokenSlot, plan.N * plan.K, S, assignment);
   if (!slotsFit.isOk()) return slotsFit;
   for (int64_t slot = 0; slot < S; ++slot) {
     int64_t token = assignment[slot] / plan.K;
@@ -135,7 +135,7 @@ void activateBackward(int64_t begin, int64_t end, int64_t H, const int32_t* assi
 
 Status expertFeedForward(const ExpertPlan& plan, const float* x, const float* weights, const float* gateUp,
                          const float* down, float* activations, float* y) {
-  int64_t S = plan.N * plan.K, C = plan.C, H = plan.H;
+  int64_t S = plan.S, C = plan.C, H = plan.H;
   Scratch assignment(1, S), hidden(1, S * H), rows(1, S * C);
   if (!assignment.isOk()) return assignment.status("the slots of expertFeedForward");
   if (!hidden.isOk()) return hidden.status("the hidden rows of expertFeedForward");
@@ -146,13 +146,13 @@ Status expertFeedForward(const ExpertPlan& plan, const float* x, const float* we
   if (!done.isOk()) return done;
   done = multiplyRows(plan, hidden.floats(), nullptr, H, down, false, C, rows.floats());
   if (!done.isOk()) return done;
-  return combineRows(rows.floats(), weights, plan.tokenSlot, plan.N, plan.K, C, y);
+  return combineRows(rows.floats(), weights, plan.tokenSlot, plan.N, plan.K, S, C, y);
 }
 
 Status expertFeedForwardBackward(const ExpertPlan& plan, const float* x, const float* weights, const float* gateUp,
                                  const float* down, const float* dy, float* activations, float* dx, float* dWeights,
                                  float* dGateUp, float* dDown) {
-  int64_t S = plan.N * plan.K, C = plan.C, H = plan.H;
+  int64_t S = plan.S, C = plan.C, H = plan.H;
   Scratch assignments(1, S), hiddenRows(1, S * H), slotRows(1, S * C);
   if (!assignments.isOk()) return assignments.status("the slots of expertFeedForward");
   if (!hiddenRows.isOk()) return hiddenRows.status("the hidden rows of expertFeedForward");
@@ -163,6 +163,8 @@ Status expertFeedForwardBackward(const ExpertPlan& plan, const float* x, const f
 
   Status done = checkPlan(plan, assignment);
   if (!done.isOk()) return done;
+  for (int64_t i = 0; i < plan.N * plan.K; ++i)
+    if (plan.tokenSlot[i] < 0) dWeights[i] = 0.0f;
   // dy by slot is needed twice, once as the B of a product, which can't gather: one copy.
   done = gatherRows(dy, plan.slotToken, plan.N, S, C, rows);
   auto activateRows = [&](int64_t begin, int64_t end) {
@@ -174,7 +176,7 @@ Status expertFeedForwardBackward(const ExpertPlan& plan, const float* x, const f
   if (done.isOk()) done = multiplyWeightGradient(plan, x, plan.slotToken, C, activations, 2 * H, dGateUp);
   if (done.isOk()) done = multiplyRows(plan, activations, nullptr, 2 * H, gateUp, true, C, rows);
   if (!done.isOk()) return done;
-  return combineRows(rows, nullptr, plan.tokenSlot, plan.N, plan.K, C, dx);
+  return combineRows(rows, nullptr, plan.tokenSlot, plan.N, plan.K, S, C, dx);
 }
 
 }  // namespace moe::MOE_ISA

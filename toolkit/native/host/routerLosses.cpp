@@ -33,7 +33,7 @@ float logSumExp(const float* row, int64_t E) {
 Status balanceLossForward(const int32_t* ids, const float* probabilities, const float* mask, int64_t N, int64_t K,
                           int64_t E, float* share, double* loss) {
   for (int64_t i = 0; i < N * K; ++i)
-    if (ids[i] < 0 || ids[i] >= E) return Status::outOfRange("ids", ids[i], 0, E - 1);
+    if (ids[i] < -1 || ids[i] >= E) return Status::outOfRange("ids", ids[i], -1, E - 1);
   int64_t parts = (N + kTokensPerPart - 1) / kTokensPerPart;
   Scratch sums(parts + 1, 2 * E);  // of each part, then of all: probabilities, choices
   if (!sums.isOk()) return sums.status("the sums of a router's probabilities");
@@ -44,9 +44,13 @@ Status balanceLossForward(const int32_t* ids, const float* probabilities, const 
     int64_t end = (part + 1) * kTokensPerPart < N ? (part + 1) * kTokensPerPart : N;
     for (int64_t n = part * kTokensPerPart; n < end; ++n) {
       addScaledRow(sum, probabilities + n * E, mask[n], E);
-      for (int64_t k = 0; k < K; ++k) choices[ids[n * K + k]] += mask[n];
+      for (int64_t k = 0; k < K; ++k)
+        if (ids[n * K + k] >= 0) choices[ids[n * K + k]] += mask[n];
     }
   });
+  double assignments = 0.0;
+  for (int64_t part = 0; part < parts; ++part)
+    for (int64_t e = 0; e < E; ++e) assignments += sums.floats(part)[E + e];
   double tokens = sumOfMask(mask, N), total = 0.0;
   for (int64_t e = 0; e < E; ++e) {
     double mean = 0.0, chosen = 0.0;
@@ -54,8 +58,8 @@ Status balanceLossForward(const int32_t* ids, const float* probabilities, const 
       mean += sums.floats(part)[e];
       chosen += sums.floats(part)[E + e];
     }
-    share[e] = static_cast<float>(chosen / (tokens * static_cast<double>(K)));
-    total += chosen / (tokens * static_cast<double>(K)) * (mean / tokens);
+    share[e] = static_cast<float>(chosen / assignments);
+    total += chosen / assignments * (mean / tokens);
   }
   *loss = total * static_cast<double>(E);
   return Status::ok();

@@ -14,17 +14,18 @@ MOE_KERNEL(Status, gatherRows,
 MOE_KERNEL(Status, gatherRowsBackward,
            (const int32_t* ids, const float* dy, int64_t rows, int64_t count, int64_t C, float* dx))
 
-/** y[n] = Σₖ weights[n, k] · rows[tokenSlot[n, k]]: rows [N·K, C], weights [N, K] or null for ones, tokenSlot [N, K],
- *  y [N, C]. */
+/** y[n] = Σₖ weights[n, k] · rows[tokenSlot[n, k]]: rows [S, C], weights [N, K] or null for ones, tokenSlot [N, K],
+ *  −1 for a choice that adds nothing, y [N, C]. */
 MOE_KERNEL(Status, combineRows,
-           (const float* rows, const float* weights, const int32_t* tokenSlot, int64_t N, int64_t K, int64_t C,
-            float* y))
+           (const float* rows, const float* weights, const int32_t* tokenSlot, int64_t N, int64_t K, int64_t S,
+            int64_t C, float* y))
 
-/** dRows[tokenSlot[n, k]] = weights[n, k] · dy[n] and dWeights[n, k] = dy[n] · rows[tokenSlot[n, k]].
- *  outOfRange unless tokenSlot holds every slot once. */
+/** dRows[tokenSlot[n, k]] = weights[n, k] · dy[n] and dWeights[n, k] = dy[n] · rows[tokenSlot[n, k]], 0 where tokenSlot
+ *  is −1. rows and dRows [S, C]. outOfRange unless tokenSlot holds every slot once. */
 MOE_KERNEL(Status, combineRowsBackward,
            (const float* rows, const float* weights, const int32_t* tokenSlot, const float* dy, int64_t N, int64_t K,
-            int64_t C, float* dRows, float* dWeights))
+            int64_t S, int64_t C, float* dRows, float* dWeights))
 
-/** assignment[tokenSlot[i]] = i for i in [0, count). outOfRange unless tokenSlot holds every slot once. */
-MOE_KERNEL(Status, invertSlots, (const int32_t* tokenSlot, int64_t count, int32_t* assignment))
+/** assignment[tokenSlot[i]] = i for i in [0, count) with tokenSlot[i] ≥ 0. outOfRange unless tokenSlot holds every slot
+ *  of [0, S) once and is −1 elsewhere. */
+MOE_KERNEL(Status, invertSlots, (const int32_t* tokenSlot, int64_t count, int64_t S, int32_t* assignment))

@@ -6,9 +6,9 @@
 
 /* Losses of a router's choices. mask [N] weighs the tokens. */
 
-/** loss = E · Σₑ shareₑ · meanₑ, where share [E] gets Σ mask · (choices of e) / (K · Σ mask) and meanₑ is
- *  Σ mask · probabilities[., e] / Σ mask. ids [N, K], probabilities [N, E].
- *  outOfRange if an id isn't in [0, E). */
+/** loss = E · Σₑ shareₑ · meanₑ, where share [E] gets Σ mask · (choices of e) / Σ mask · (choices) and meanₑ is
+ *  Σ mask · probabilities[., e] / Σ mask. ids [N, K], −1 for no choice, probabilities [N, E].
+ *  outOfRange if an id isn't in [−1, E). */
 MOE_KERNEL(Status, balanceLossForward,
            (const int32_t* ids, const float* probabilities, const float* mask, int64_t N, int64_t K, int64_t E,
             float* share, double* loss))
