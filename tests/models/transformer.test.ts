@@ -48,7 +48,7 @@ describe("the decoder", () => {
     const model = modelOf(small);
     const whole = model.forward(tf.tensor2d(ids, [1, ids.length], "int32")).logits.dataSync();
     const cache: KeyValueCache[] = [{}, {}];
-    const pieces = [ids.slice(0, 3), ids.slice(3, 4), ids.slice(4, 8)].flatMap((piece) => Array.from(model.forward(tf.tensor2d(piece, [1, piece.length], "int32"), cache).logits.dataSync()));
+    const pieces = [ids.slice(0, 3), ids.slice(3, 4), ids.slice(4, 8)].flatMap((piece) => Array.from(model.forward(tf.tensor2d(piece, [1, piece.length], "int32"), { cache }).logits.dataSync()));
     const scale = Math.max(...whole.map(Math.abs));
     pieces.forEach((score, i) => expect(Math.abs(score - whole[i])).toBeLessThan(1e-5 * scale));
   });

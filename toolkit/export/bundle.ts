@@ -41,7 +41,7 @@ export function writeBundle(path: string, content: { name: string; model: Transf
   const manifest: BundleManifest = { format: bundleFormat, name, created: new Date().toISOString(), metrics };
   writeSealedFolder(path, bundleManifestName, { ...manifest }, new Map<string, Uint8Array | string>([
     ["config.json", `${JSON.stringify(model.config, null, 2)}\n`],
-    ["model.safetensors", writeSafetensors(readVariables(model.parameters()))],
+    ["model.safetensors", writeSafetensors(readVariables(model.state()))],
     ["tokenizer.json", JSON.stringify(tokenizer.toJSON())],
   ]));
   return manifest;
@@ -62,7 +62,7 @@ export function readBundle(path: string): Bundle {
   const tokenizer = Tokenizer.fromJSON(JSON.parse(fileOf(folder, "tokenizer.json", path).toString("utf8")));
   const model = new Transformer(config);
   try {
-    assignVariables(model.parameters(), readSafetensors(fileOf(folder, "model.safetensors", path), `${path}/model.safetensors`).arrays, `${path}/model.safetensors`);
+    assignVariables(model.state(), readSafetensors(fileOf(folder, "model.safetensors", path), `${path}/model.safetensors`).arrays, `${path}/model.safetensors`);
   } catch (error) {
     model.dispose();
     throw error;

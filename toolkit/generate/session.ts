@@ -48,7 +48,7 @@ export function openSession(model: Transformer): DecodeSession {
   const feed = (ids: Int32Array): Float32Array => {
     checkTokens(ids, position, model);
     const scores = tf.tidy(() => {
-      const { logits, routing } = model.forward(tf.tensor2d(ids, [1, ids.length], "int32"), cache);
+      const { logits, routing } = model.forward(tf.tensor2d(ids, [1, ids.length], "int32"), { cache });
       for (const record of routing) {
         const chosen = record.ids.dataSync<"int32">();
         for (const expert of chosen) expertCounts[record.layer][expert] += 1;

@@ -3,7 +3,8 @@ import { ShapeError } from "../errors.ts";
 import { MoeLayer } from "../moe/layer.ts";
 import type { Routing } from "../moe/router.ts";
 import { SelfAttention, type KeyValueCache } from "../nn/attention.ts";
-import { initialStandardDeviation, WeightScope } from "../nn/module.ts";
+import type { ForwardContext } from "../nn/forwardContext.ts";
+import { initialStandardDeviation, WeightScope, type ModelVariables } from "../nn/module.ts";
 import { embedding } from "../ops/embedding.ts";
 import { addRmsNorm, rmsNorm } from "../ops/rmsNorm.ts";
 import { balanceLoss, zLoss } from "../ops/routerLosses.ts";
@@ -21,6 +22,18 @@ export interface ForwardResult {
   readonly logits: tf.Tensor2D;
   /** one record a layer */
   readonly routing: readonly RoutingRecord[];
+}
+
+/** What a forward pass may be told beside the tokens. */
+export interface ForwardOptions {
+  /** One entry a layer when decoding: keys and values of the tokens before; extended in place. */
+  readonly cache?: readonly KeyValueCache[];
+  /** Present in training only: source of the step's noise, jitter and dropout. */
+  readonly training?: ForwardContext["training"];
+  /** [B·T] float32, 0 for padding tokens */
+  readonly tokenMask?: tf.Tensor1D;
+  /** [B·T] int32, for packed rows: where in its row each token's document begins */
+  readonly documentStart?: tf.Tensor1D;
 }
 
 /** The residual stream between two parts of the model: its value is x + added. The norm that reads it forms the sum. */
@@ -51,12 +64,16 @@ class Block {
     this.moe = new MoeLayer(config, config.moe, weights.scope("moe"));
   }
 
-  forward(residual: Residual, B: number, T: number, cache?: KeyValueCache): { residual: Residual; routing: Routing } {
+  forward(residual: Residual, context: ForwardContext, cache?: KeyValueCache): { residual: Residual; routing: Routing } {
     const before = normed(residual, this.attentionNorm, this.epsilon);
-    const attended = this.attention.forward(before.normed, B, T, cache);
+    const attended = this.attention.forward(before.normed, context, cache);
     const between = normed({ x: before.x, added: attended }, this.moeNorm, this.epsilon);
-    const { y, routing } = this.moe.forward(between.normed);
+    const { y, routing } = this.moe.forward(between.normed, context);
     return { residual: { x: between.x, added: y }, routing };
+  }
+
+  afterStep(counts: Float64Array): void {
+    this.moe.afterStep(counts);
   }
 }
 
@@ -64,7 +81,7 @@ class Block {
  *  embedding → L × block → norm → head. Weights are float32 and named by place, e.g. `layers.3.moe.experts.gateUp`. */
 export class Transformer {
   readonly config: TransformerConfig;
-  private readonly weights = new Map<string, tf.Variable>();
+  private readonly variables: ModelVariables = { weights: new Map(), buffers: new Map() };
   private readonly embedding: tf.Variable<tf.Rank.R2>;
   private readonly blocks: readonly Block[];
   private readonly finalNorm: tf.Variable<tf.Rank.R1>;
@@ -76,7 +93,7 @@ export class Transformer {
   constructor(config: TransformerConfig, options: { seed: number } = { seed: 0 }) {
     this.config = checkTransformerConfig(config);
     const { vocabSize: V, width: C } = config;
-    const scope = new WeightScope(this.weights, new RandomSource(options.seed));
+    const scope = new WeightScope(this.variables, new RandomSource(options.seed));
     this.embedding = scope.normal("embedding", [V, C], initialStandardDeviation);
     const layers = scope.scope("layers");
     this.blocks = Array.from({ length: config.numLayers }, (_, layer) => new Block(config, layers.scope(String(layer))));
@@ -86,13 +103,22 @@ export class Transformer {
 
   /** All weights by name, in a fixed order. */
   parameters(): ReadonlyMap<string, tf.Variable> {
-    return this.weights;
+    return this.variables.weights;
+  }
+
+  /** State without a gradient by name, e.g. a router's bias; belongs to the model as its weights do. */
+  buffers(): ReadonlyMap<string, tf.Variable> {
+    return this.variables.buffers;
+  }
+
+  /** Weights and buffers: all that a file of the model holds. */
+  state(): ReadonlyMap<string, tf.Variable> {
+    return new Map([...this.variables.weights, ...this.variables.buffers]);
   }
 
   /** @param ids token ids, [B, T] int32, 0 ≤ id < V
-   *  @param cache one entry a layer when decoding: keys and values of the tokens before `ids`; it is extended in place
    *  @throws ShapeError E_CONTEXT_LENGTH when there are more tokens than contextLength */
-  forward(ids: tf.Tensor2D, cache?: readonly KeyValueCache[]): ForwardResult {
+  forward(ids: tf.Tensor2D, { cache, ...options }: ForwardOptions = {}): ForwardResult {
     const [B, T] = ids.shape;
     const seen = cache?.[0]?.key?.shape[1] ?? 0;
     if (seen + T > this.config.contextLength) {
@@ -102,10 +128,11 @@ export class Transformer {
         fix: "shorten the input, or train with a larger contextLength",
       });
     }
-    let residual: Residual = { x: embedding(this.embedding, tf.reshape(ids, [B * T])) };
+    const context: ForwardContext = { batchSize: B, rowLength: T, ids: tf.reshape(ids, [B * T]), isCausal: true, ...options };
+    let residual: Residual = { x: embedding(this.embedding, context.ids) };
     const routing: RoutingRecord[] = [];
     this.blocks.forEach((block, layer) => {
-      const result = block.forward(residual, B, T, cache?.[layer]);
+      const result = block.forward(residual, context, cache?.[layer]);
       residual = result.residual;
       routing.push({ layer, ...result.routing });
     });
@@ -124,9 +151,16 @@ export class Transformer {
     };
   }
 
-  /** Frees the weights. */
+  /** To be called after each optimizer step: routers that learn from loads change their buffers.
+   *  @param counts of each layer with a router, in order: choices of each expert in the whole batch of the step, [E] */
+  afterStep(counts: readonly Float64Array[]): void {
+    this.blocks.forEach((block, layer) => { block.afterStep(counts[layer]); });
+  }
+
+  /** Frees the variables. */
   dispose(): void {
-    for (const weight of this.weights.values()) weight.dispose();
-    this.weights.clear();
+    for (const variable of this.state().values()) variable.dispose();
+    this.variables.weights.clear();
+    this.variables.buffers.clear();
   }
 }

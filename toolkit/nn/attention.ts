@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { attention } from "../ops/attention.ts";
 import { queryKeyValue } from "../ops/queryKeyValue.ts";
 import { rotary } from "../ops/rotary.ts";
+import type { ForwardContext } from "./forwardContext.ts";
 import { initialStandardDeviation, residualStandardDeviation, type WeightScope } from "./module.ts";
 
 /** Keys (after rotary) and values of the tokens already seen; both [B, P, G, D] float32, undefined before the first. */
@@ -39,7 +40,7 @@ export class SelfAttention {
   /** @param x [B·T, C] float32, normed
    *  @param cache keys and values before x; grows by T tokens, its former tensors are disposed
    *  @returns [B·T, C], to be added to the residual stream */
-  forward(x: tf.Tensor2D, B: number, T: number, cache?: KeyValueCache): tf.Tensor2D {
+  forward(x: tf.Tensor2D, { batchSize: B, rowLength: T }: ForwardContext, cache?: KeyValueCache): tf.Tensor2D {
     const { numHeads: Q, numKeyValueHeads: G, headSize: D, ropeBase: base } = this.config;
     const startPosition = cache?.key?.shape[1] ?? 0;
     const [queries, keys, values] = queryKeyValue(x, this.query, this.key, this.value);

@@ -33,7 +33,7 @@ export interface TrainingState {
 export function writeCheckpoint(folder: string, state: TrainingState, model: Transformer, optimizer: AdamW, keep: number): string {
   const path = join(folder, `step-${String(state.step).padStart(8, "0")}`);
   writeSealedFolder(path, manifestName, { ...state }, new Map([
-    ["model.safetensors", writeSafetensors(readVariables(model.parameters()))],
+    ["model.safetensors", writeSafetensors(readVariables(model.state()))],
     ["optimizer.safetensors", writeSafetensors(readVariables(optimizer.moments()))],
   ]));
   for (const old of listCheckpoints(folder).slice(keep)) rmSync(join(folder, old), { recursive: true });
@@ -81,6 +81,6 @@ export function readLatestCheckpoint(folder: string, warn: (text: string) => voi
 
 /** Puts weights and moments back in place. */
 export function restoreCheckpoint(checkpoint: Checkpoint, model: Transformer, optimizer?: AdamW): void {
-  assignVariables(model.parameters(), checkpoint.weights, checkpoint.path);
+  assignVariables(model.state(), checkpoint.weights, checkpoint.path);
   if (optimizer) assignVariables(optimizer.moments(), checkpoint.moments, checkpoint.path);
 }

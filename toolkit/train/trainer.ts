@@ -162,6 +162,7 @@ class Run {
     } finally {
       for (const gradient of gradients.values()) gradient.dispose();
     }
+    this.model.afterStep(expertCounts);
     const stepSeconds = (performance.now() - startedMs) / 1000;
     this.step = step;
     this.tokens += batch.inputs.length;
@@ -226,7 +227,7 @@ class Run {
 
 function countExperts(ids: Int32Array, numExperts: number): Float64Array {
   const counts = new Float64Array(numExperts);
-  for (const expert of ids) counts[expert] += 1;
+  for (const expert of ids) if (expert >= 0) counts[expert] += 1;
   return counts;
 }
 
