@@ -57,7 +57,7 @@ function worksOf(op: OpDescription, { settings }: OpSample, inputs: Record<strin
     return op.differentiableOutputs.map((o) => tf.neg(outputs[o]));
   });
   // One number of all outputs, which costs nothing and whose gradients are the dys.
-  const join = tf.customGrad((..._: (tf.Tensor | tf.GradSaveFunc)[]) => ({ value: tf.scalar(0), gradFunc: () => dys.map((dy) => dy.clone()) }));
+  const join = tf.customGrad(() => ({ value: tf.scalar(0), gradFunc: () => dys.map((dy) => dy.clone()) }));
   const gradients = tf.grads((...xs: tf.Tensor[]) => {
     const outputs = op.run({ ...inputs, ...Object.fromEntries(op.differentiable.map((name, i) => [name, xs[i]])) }, settings);
     return join(...op.differentiableOutputs.map((o) => outputs[o]));
