@@ -52,6 +52,15 @@ describe("without a compiler and without the addon", () => {
     expect(messages[0]).toMatch(/"cpu".*no C\+\+ compiler.*Install g\+\+/);
   });
 
+  test("an addon that the system refuses is named, with what the system says", async () => {
+    const path = join(folder, "broken.node");
+    writeFileSync(path, "not an addon");
+    const { answer, messages } = await runProgram({ ...hidden, MOE_LAB_ADDON: path });
+    expect(answer).toMatchObject({ name: "cpu" });
+    expect(messages).toHaveLength(1);
+    expect(messages[0]).toContain(`${path} could not be loaded (`);
+  });
+
   test("asking for native is an error that says what to do", async () => {
     const { answer } = await runProgram(hidden, "native");
     expect(answer).toMatchObject({ error: "E_NATIVE_MISSING", name: "BackendError" });

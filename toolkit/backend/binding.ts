@@ -32,14 +32,14 @@ export function nativeBinding(): NativeBinding {
   return loaded;
 }
 
-/** True when nativeBinding() would return; never builds anything. */
-export function isBindingThere(): boolean {
+/** What nativeBinding() would throw, undefined where it would return; never builds anything. */
+export function bindingProblem(): BackendError | undefined {
   try {
     nativeBinding();
-    return true;
+    return undefined;
   } catch (error) {
     if (!(error instanceof BackendError)) throw error;
-    return false;
+    return error;
   }
 }
 

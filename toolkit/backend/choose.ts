@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
 import { readEnvironment } from "../environment.ts";
 import { BackendError, ConfigError } from "../errors.ts";
-import { buildScript, nativeBinding } from "./binding.ts";
+import { bindingProblem, buildScript, nativeBinding } from "./binding.ts";
 import { NATIVE } from "./nativeKernel.ts";
 import { offerNativeBackend } from "./register.ts";
 
@@ -45,8 +45,11 @@ export async function chooseBackend(request: string | undefined = readEnvironmen
 /** Offers the native backend, building its addon if need be; resolves to what stood in the way. */
 async function prepareNative(warns: boolean): Promise<string | undefined> {
   if (offerNativeBackend()) return undefined;
-  const problem = await buildOnce();
+  const build = await buildOnce();
   if (offerNativeBackend()) return undefined;
+  const addon = bindingProblem();
+  const isRefused = addon !== undefined && addon.code !== "E_NATIVE_MISSING";
+  const problem = isRefused ? `${addon.what} (${addon.why}); ${build}` : build;
   if (warns) console.warn(`MoE Lab computes with the slow tfjs backend "cpu": ${problem}`);
   return problem;
 }

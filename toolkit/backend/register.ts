@@ -1,7 +1,7 @@
 import "#tfjs-gradients";
 import "@tensorflow/tfjs-backend-cpu";
 import * as tf from "@tensorflow/tfjs-core";
-import { isBindingThere } from "./binding.ts";
+import { bindingProblem } from "./binding.ts";
 import { binaryKernels } from "./kernels/binary.ts";
 import { blockKernels } from "./kernels/blocks.ts";
 import { convolutionKernels } from "./kernels/convolution.ts";
@@ -39,6 +39,6 @@ function silenceCpuBackend(): void {
  *  @returns whether the backend is there */
 export function offerNativeBackend(): boolean {
   if (tf.findBackendFactory(NATIVE) !== null) return true;
-  if (!isBindingThere()) return false;
+  if (bindingProblem() !== undefined) return false;
   return tf.registerBackend(NATIVE, () => new NativeBackend(), PRIORITY);
 }
