@@ -60,11 +60,17 @@ describe("RoutingStats", () => {
     expect(stats.summary().layers[0]).toMatchObject({ numTokens: 2, counts: [2, 1, 1, 0], tokenEntropy: 0, deadExperts: [3] });
   });
 
+  test("tokens may have different numbers of experts, and layers without a router are left out", () => {
+    const stats = new RoutingStats(3, 4, 2);
+    stats.add(1, Int32Array.from([2, 0, 1, 3, -1, -1, -1, -1, -1]), uniform); // 3 tokens: three experts, one, none
+    expect(stats.summary().layers).toMatchObject([{ layer: 1, numTokens: 3, counts: [1, 1, 1, 1], maxVio: 0 }]);
+  });
+
   test("impossible input is refused with a code and nothing is counted", () => {
     const stats = new RoutingStats(1, 4, 2);
     expect(() => stats.add(1, ids, uniform)).toThrow("E_ROUTING_LAYER");
     expect(() => stats.add(0, ids.slice(1), uniform)).toThrow("E_ROUTING_LENGTH");
-    expect(() => stats.add(0, ids, uniform.slice(4))).toThrow("E_ROUTING_LENGTH");
+    expect(() => stats.add(0, ids, uniform.slice(1))).toThrow("E_ROUTING_LENGTH");
     expect(() => stats.add(0, Int32Array.from([0, 1, 0, 2, 0, 4]), uniform)).toThrow("E_ROUTING_EXPERT");
     expect(() => stats.summary()).toThrow("E_ROUTING_NO_TOKENS");
   });

@@ -5,15 +5,17 @@ import type { RoutedModel } from "./routedModel.ts";
 /** One layer's decisions, token by token: what plot/tokenStrip draws. */
 export interface LayerTrace {
   readonly layer: number;
-  /** chosen experts, best first, [T][K] */
+  /** chosen experts of each token, best first; K of them, or fewer where the router says so */
   readonly expertIds: readonly (readonly number[])[];
-  /** their combine weights in the same order, [T][K] */
+  /** their combine weights in the same order */
   readonly weights: readonly (readonly number[])[];
 }
 
-function rowsOf(values: ArrayLike<number>, rowLength: number): number[][] {
-  return Array.from({ length: values.length / rowLength }, (_, row) =>
-    Array.from({ length: rowLength }, (_unused, column) => values[row * rowLength + column]));
+/** The values of each token's experts, without those of choices that reach none. */
+function rowsOf(values: ArrayLike<number>, ids: Int32Array, numTokens: number): number[][] {
+  const K = ids.length / numTokens;
+  return Array.from({ length: numTokens }, (_, token) =>
+    Array.from({ length: K }, (_unused, choice) => token * K + choice).filter((at) => ids[at] >= 0).map((at) => values[at]));
 }
 
 /** Where each token of one text goes, in every layer.
@@ -21,7 +23,7 @@ function rowsOf(values: ArrayLike<number>, rowLength: number): number[][] {
  *  @returns one trace a layer
  *  @throws DataError E_TRACE_LENGTH */
 export async function traceTokens(model: RoutedModel, ids: Int32Array): Promise<LayerTrace[]> {
-  const { contextLength, moe: { expertsPerToken } } = model.config;
+  const { contextLength } = model.config;
   if (ids.length < 1 || ids.length > contextLength) {
     throw new DataError({
       code: "E_TRACE_LENGTH", what: `traceTokens got ${ids.length} tokens`,
@@ -33,11 +35,10 @@ export async function traceTokens(model: RoutedModel, ids: Int32Array): Promise<
     return routing.map(({ layer, ids: chosen, weights }) => ({ layer, chosen, weights }));
   });
   try {
-    return await Promise.all(records.map(async ({ layer, chosen, weights }) => ({
-      layer,
-      expertIds: rowsOf(await chosen.data(), expertsPerToken),
-      weights: rowsOf(await weights.data(), expertsPerToken),
-    })));
+    return await Promise.all(records.map(async ({ layer, chosen, weights }) => {
+      const expertIds = await chosen.data<"int32">();
+      return { layer, expertIds: rowsOf(expertIds, expertIds, ids.length), weights: rowsOf(await weights.data(), expertIds, ids.length) };
+    }));
   } finally {
     tf.dispose(records);
   }
