@@ -1,3 +1,10 @@
-export type { TextDataset } from "./dataset.ts";
-export { loadMobyDick, type LoadMobyDickOptions } from "./mobyDick/index.ts";
+export { asMessages, recordText, type QuestionDataset, type QuestionMessages, type QuestionRecord, type TextDataset } from "./dataset.ts";
+export { loadFactbookQuestions, type FactbookOptions } from "./factbookQuestions/index.ts";
+export { domainNames, fourDomains, type Domain, type DomainName, type FourDomainsOptions } from "./fourDomains/index.ts";
+export { makeMathSteps, type MathStepsOptions } from "./mathSteps/index.ts";
+export { loadMobyDick } from "./mobyDick/index.ts";
+export type { SearchOptions } from "./npmPackage.ts";
+export { loadTfjsSource } from "./tfjsSource/index.ts";
 export { makeTinyText } from "./tinyText/index.ts";
+export { loadWordnetQuestions, type WordnetOptions } from "./wordnetQuestions/index.ts";
+export { makeWorkedMath, mathKinds, type MathKind, type WorkedMathOptions } from "./workedMath/index.ts";
