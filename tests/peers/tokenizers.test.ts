@@ -1,68 +1,12 @@
 /** Compares our tokenizer with HuggingFace's native `tokenizers`, installed into build/peers. Runs with PEERS=1. */
-import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { loadMobyDick } from "../../datasets/mobyDick/index.ts";
 import { codeUnits, wordEnd } from "../../toolkit/tokenizer/preTokenize.ts";
 import { Tokenizer } from "../../toolkit/tokenizer/tokenizer.ts";
-import type { TokenizerJson } from "../../toolkit/tokenizer/tokenizerJson.ts";
 import { trainTokenizer } from "../../toolkit/tokenizer/train.ts";
+import { randomTexts as randomTextsOf, RELEASE, runNative, setUpNative } from "./nativeTokenizers.ts";
 
-const RELEASE = "0.23.3";
-const venvFolder = join(import.meta.dirname, "..", "..", "build", "peers", "tokenizers");
-const python = join(venvFolder, process.platform === "win32" ? "Scripts/python.exe" : "bin/python");
-
-interface NativeJob {
-  readonly train?: { readonly texts: readonly string[]; readonly vocabSize: number };
-  readonly json?: string;
-  readonly encode: readonly string[];
-}
-
-interface NativeResult {
-  readonly json: TokenizerJson;
-  readonly ids: number[][];
-  readonly decoded: string[];
-  readonly words: string[][];
-}
-
-/** Installs native tokenizers; returns why it can't be used, or undefined. */
-function setUpNative(): string | undefined {
-  if (process.env.PEERS !== "1") return "PEERS=1 is not set";
-  try {
-    if (!existsSync(python)) execFileSync("python3", ["-m", "venv", venvFolder], { stdio: "pipe" });
-    execFileSync(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", `tokenizers==${RELEASE}`], { stdio: "pipe", timeout: 300_000 });
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof Error)) throw error;
-    return error.message.trim().split("\n").slice(0, 3).join(" ");
-  }
-}
-
-function runNative(job: NativeJob): NativeResult {
-  const script = join(import.meta.dirname, "nativeTokenizers.py");
-  const output = execFileSync(python, [script], { input: JSON.stringify(job), maxBuffer: 2 ** 30 });
-  return JSON.parse(output.toString("utf8")) as NativeResult;
-}
-
-/** Strings of code points that Unicode 16 and older versions know, so that both sides class them alike. */
-function randomTexts(count: number): string[] {
-  const ranges = [[0x20, 0x7e], [0x09, 0x0d], [0xa0, 0x24f], [0x300, 0x36f], [0x391, 0x3c9], [0x410, 0x44f], [0x5d0, 0x5ea], [0x660, 0x669],
-    [0x905, 0x939], [0x2000, 0x206f], [0x2150, 0x2188], [0x3041, 0x3096], [0x4e00, 0x9fa5], [0xac00, 0xd7a3], [0xfe00, 0xfe0f], [0x1d400, 0x1d454], [0x1f300, 0x1f64f], [0x1f468, 0x1f469]];
-  let state = 11;
-  const random = (n: number) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * n);
-  };
-  return Array.from({ length: count }, () => {
-    let text = "";
-    for (let length = random(60); length > 0; length--) {
-      const [from, to] = ranges[random(3) === 0 ? random(ranges.length) : 0];
-      text += random(12) === 0 ? [" ", "\u200d", "'s", "'ll", "<|endoftext|>", "the"][random(6)] : String.fromCodePoint(from + random(to - from + 1));
-    }
-    return text;
-  });
-}
+const randomTexts = (count: number): string[] => randomTextsOf(count, 11, ["<|endoftext|>", "'ll"]);
 
 const problem = setUpNative();
 if (problem !== undefined) console.warn(`tests/peers/tokenizers.test.ts is skipped: ${problem}`);

@@ -1,9 +1,10 @@
 import { ConfigError, DataError } from "../errors.ts";
+import { AddedTokenFinder } from "./addedTokens.ts";
 import { alphabet, byteToChar } from "./byteAlphabet.ts";
 import { PairQueue } from "./pairQueue.ts";
 import { codeUnits, wordEnd } from "./preTokenize.ts";
 import { Tokenizer } from "./tokenizer.ts";
-import { checkSpecialTokens, END_OF_TEXT, splitAtSpecialTokens, type Merge } from "./vocabulary.ts";
+import { checkSpecialTokens, END_OF_TEXT, gpt2Vocabulary, specialToken, type Merge } from "./vocabulary.ts";
 
 /** Token ids stay below 2²⁰, so that a pair of them is one exact float64. */
 const MAX_VOCAB_SIZE = 2 ** 20;
@@ -36,8 +37,7 @@ export function trainTokenizer(text: string | Iterable<string>, options: TrainTo
   const specialTokens = options.specialTokens ?? [END_OF_TEXT];
   checkSpecialTokens(specialTokens);
   checkVocabSize(options.vocabSize, specialTokens.length);
-  const specialIds = new Map(specialTokens.map((token, id) => [token, id]));
-  const wordCounts = countWords(typeof text === "string" ? [text] : text, specialIds);
+  const wordCounts = countWords(typeof text === "string" ? [text] : text, new AddedTokenFinder(specialTokens.map(specialToken)));
   if (wordCounts.size === 0) {
     throw new DataError({ code: "E_TOKENIZER_EMPTY_TEXT",
       what: "trainTokenizer got no text",
@@ -46,7 +46,7 @@ export function trainTokenizer(text: string | Iterable<string>, options: TrainTo
   }
   const tokens = [...specialTokens, ...alphabet];
   const merges = learnMerges(new WordSymbols(wordCounts, tokens), tokens, options);
-  return new Tokenizer({ tokens, merges, specialTokens: specialIds });
+  return new Tokenizer(gpt2Vocabulary(tokens, merges, specialTokens));
 }
 
 function checkVocabSize(vocabSize: number, specialCount: number): void {
@@ -58,12 +58,12 @@ function checkVocabSize(vocabSize: number, specialCount: number): void {
     fix: `set vocabSize to an integer from ${smallest} to ${MAX_VOCAB_SIZE}, for a small model about 4096` });
 }
 
-function countWords(texts: Iterable<string>, specialIds: ReadonlyMap<string, number>): Map<string, number> {
+function countWords(texts: Iterable<string>, specialTokens: AddedTokenFinder): Map<string, number> {
   const counts = new Map<string, number>();
   for (const text of texts) {
     const units = codeUnits(text);
-    for (const span of splitAtSpecialTokens(text, specialIds)) {
-      if (span.specialId !== undefined) continue;
+    for (const span of specialTokens.split(text, () => true)) {
+      if (span.tokenId !== undefined) continue;
       let end: number;
       for (let start = span.start; start < span.end; start = end) {
         end = wordEnd(units, start, span.end);

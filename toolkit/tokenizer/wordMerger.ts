@@ -3,11 +3,11 @@ import type { MergeTable } from "./mergeTable.ts";
 /** Symbols that the reused buffers hold; longer words get buffers of their own, freed afterwards. */
 const REUSED_SYMBOLS = 4096;
 const NONE = -1;
-/** A queue entry is rank · POSITIONS + position, one float64: exact for 2²¹ ranks and 2³² positions. */
+/** A queue entry is order · POSITIONS + position, one float64: exact for orders below 2²¹ and 2³² positions. */
 const POSITIONS = 2 ** 32;
 
-/** Merges the bytes of one word into tokens: a queue of pairs by rank over a linked list of symbols,
- *  O(n log n) in the word's bytes. The lowest rank goes first, then the leftmost pair. */
+/** Merges the bytes of one word into tokens: a queue of pairs by order over a linked list of symbols,
+ *  O(n log n) in the word's bytes. The pair of the lowest order goes first, then the leftmost. */
 export class WordMerger {
   private readonly table: MergeTable;
   private readonly tokenOfByte: Int32Array;
@@ -45,15 +45,16 @@ export class WordMerger {
     const { symbols, next, previous, queue } = buffers;
     while (queue.size > 0) {
       const entry = queue.pop();
-      const rank = Math.floor(entry / POSITIONS);
-      const at = entry - rank * POSITIONS;
+      const order = Math.floor(entry / POSITIONS);
+      const at = entry - order * POSITIONS;
       const right = next[at];
+      const merged = this.table.mergedAt(order);
       // A symbol swallowed by its left neighbour is NONE; a pair that changed since makes another token.
       if (symbols[at] === NONE || right === NONE) continue;
       const rankNow = this.table.rankOf(symbols[at], symbols[right]);
-      if (rankNow < 0 || this.table.merged[rankNow] !== this.table.merged[rank]) continue;
+      if (rankNow < 0 || this.table.merged[rankNow] !== merged) continue;
 
-      symbols[at] = this.table.merged[rank];
+      symbols[at] = merged;
       symbols[right] = NONE;
       next[at] = next[right];
       if (next[at] !== NONE) {
@@ -66,7 +67,7 @@ export class WordMerger {
 
   private enqueue(buffers: MergeBuffers, left: number, right: number): void {
     const rank = this.table.rankOf(buffers.symbols[left], buffers.symbols[right]);
-    if (rank >= 0) buffers.queue.push(rank * POSITIONS + left);
+    if (rank >= 0) buffers.queue.push(this.table.orderOf(rank) * POSITIONS + left);
   }
 }
 
