@@ -99,6 +99,7 @@ describe("TokenBatches", () => {
     ["another seed", { seed: 2 }],
     ["another contextLength", { contextLength: 8 }],
     ["other data", { tokens: 90 }],
+    ["other data of the same length", { sha256: "0".repeat(64) }],
     ["a window beyond the epoch", { index: 13 }],
     ["a negative window", { index: -1 }],
     ["half an epoch", { epoch: 0.5 }],
@@ -108,6 +109,19 @@ describe("TokenBatches", () => {
     const before = batches.cursor();
     expect(() => batches.restore({ ...before, ...change })).toThrow(/E_DATA_CURSOR/);
     expect(batches.cursor()).toEqual(before);
+  });
+
+  test.each([[null], [[]], ["cursor"], [{}]])("%j is not a cursor: E_DATA_CURSOR", (cursor) => {
+    const batches = new TokenBatches(counting(91), { batchSize: 4, contextLength: 7, seed: 1 });
+    expect(() => batches.restore(cursor)).toThrow(/E_DATA_CURSOR/);
+  });
+
+  test("a cursor is refused by data that differs in one token", () => {
+    const options = { batchSize: 4, contextLength: 7, seed: 1 };
+    const cursor = new TokenBatches(counting(91), options).cursor();
+    const other = counting(91);
+    other[40] = 7;
+    expect(() => new TokenBatches(other, options).restore(cursor)).toThrow(/E_DATA_CURSOR/);
   });
 });
 

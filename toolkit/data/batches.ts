@@ -1,7 +1,10 @@
+import { createHash } from "node:crypto";
 import { ConfigError, DataError } from "../errors.ts";
 import { RandomSource } from "../random.ts";
+import { cursorFields, refuseCursor, type BatchSource, type JsonValue } from "./batchSource.ts";
 
-/** B rows of T tokens and what follows each of them, row after row. */
+/** B rows of T tokens and what follows each of them, row after row. The optional parts are left out where they
+ *  would say nothing: every target counts, no padding, a document a row. */
 export interface Batch {
   /** [B·T] int32 */
   readonly inputs: Int32Array;
@@ -9,6 +12,16 @@ export interface Batch {
   readonly targets: Int32Array;
   readonly batchSize: number;
   readonly contextLength: number;
+  /** [B·T] float32, 1 for a target that counts in the loss, else 0 */
+  readonly lossMask?: Float32Array;
+  /** [B·T] float32, 0 for padding, which counts neither in losses nor in routing statistics; else 1 */
+  readonly tokenMask?: Float32Array;
+  /** [B·T] int32, the place 0 to T − 1 in its row at which the token's document begins; attention must not look before it */
+  readonly documentStart?: Int32Array;
+  /** [B] int32, the source of each row in a mixture; −1 for a row that holds several */
+  readonly domains?: Int32Array;
+  /** [B] int32, the task of each row in a mixture of tasks */
+  readonly tasks?: Int32Array;
 }
 
 /** A batch whose last rows may be padding. */
@@ -29,27 +42,31 @@ export interface TokenBatchesOptions extends BatchShape {
 }
 
 /** The place in the data at which training stands; plain JSON. */
-export interface DataCursor {
+export type DataCursor = {
   readonly seed: number;
   readonly contextLength: number;
   /** Number of token ids, to notice other data. */
   readonly tokens: number;
+  /** SHA-256 of the token ids, to notice other data of the same length. */
+  readonly sha256: string;
   /** Epochs that are through. */
   readonly epoch: number;
   /** Windows of this epoch that are through. */
   readonly index: number;
-}
+};
 
 /** Endless training batches of shuffled windows of T tokens. Each epoch cuts the tokens into windows that follow
  *  each other without overlap, from a random start below T, and gives each window once; a batch may hold windows
  *  of two epochs. The order depends on the seed, the epoch and the number of tokens only. */
-export class TokenBatches {
+export class TokenBatches implements BatchSource {
   private readonly ids: Int32Array;
   private readonly options: TokenBatchesOptions;
   private epoch = 0;
   private index = 0;
   /** Where each window of this epoch starts, in the order they are given. */
   private windowStarts: Uint32Array;
+  // Of the first cursor: a run without checkpoints needs none.
+  private sha256: string | undefined;
 
   /** @param ids [tokens] int32, at least T + 1; kept, not copied
    *  @throws ConfigError E_BATCH_SHAPE, E_SEED
@@ -76,23 +93,24 @@ export class TokenBatches {
 
   cursor(): DataCursor {
     const { seed, contextLength } = this.options;
-    return { seed, contextLength, tokens: this.ids.length, epoch: this.epoch, index: this.index };
+    this.sha256 ??= createHash("sha256").update(new Uint8Array(this.ids.buffer, this.ids.byteOffset, this.ids.byteLength)).digest("hex");
+    return { seed, contextLength, tokens: this.ids.length, sha256: this.sha256, epoch: this.epoch, index: this.index };
   }
 
   /** Goes on exactly where the cursor was taken; the batch size may be another.
    *  @throws DataError E_DATA_CURSOR when it belongs to other data, another seed or contextLength */
-  restore(cursor: DataCursor): void {
+  restore(cursor: JsonValue): void {
     const own = this.cursor();
-    for (const name of ["seed", "contextLength", "tokens"] as const) {
-      if (cursor[name] !== own[name]) throw wrongCursor(`${name} is ${cursor[name]} in the cursor and ${own[name]} here`);
+    const fields = cursorFields(cursor);
+    for (const name of ["seed", "contextLength", "tokens", "sha256"] as const) {
+      if (fields[name] !== own[name]) refuseCursor(`${name} is ${JSON.stringify(fields[name])} in the cursor and ${own[name]} here`);
     }
-    if (![cursor.epoch, cursor.index].every((value) => Number.isSafeInteger(value) && value >= 0)) {
-      throw wrongCursor(`the cursor stands at window ${cursor.index} of epoch ${cursor.epoch}`);
-    }
-    const windowStarts = this.shuffleWindows(cursor.epoch);
-    if (cursor.index > windowStarts.length) throw wrongCursor(`the cursor stands at window ${cursor.index} of ${windowStarts.length}`);
-    this.epoch = cursor.epoch;
-    this.index = cursor.index;
+    const { epoch, index } = fields;
+    if (!isCount(epoch) || !isCount(index)) return refuseCursor(`the cursor stands at window ${JSON.stringify(index)} of epoch ${JSON.stringify(epoch)}`);
+    const windowStarts = this.shuffleWindows(epoch);
+    if (index > windowStarts.length) refuseCursor(`the cursor stands at window ${index} of ${windowStarts.length}`);
+    this.epoch = epoch;
+    this.index = index;
     this.windowStarts = windowStarts;
   }
 
@@ -135,7 +153,8 @@ export function* sequentialBatches(ids: Int32Array, { batchSize, contextLength }
   }
 }
 
-function checkBatchShape(shape: BatchShape): void {
+/** @throws ConfigError E_BATCH_SHAPE */
+export function checkBatchShape(shape: BatchShape): void {
   for (const name of ["batchSize", "contextLength"] as const) {
     if (Number.isInteger(shape[name]) && shape[name] >= 1) continue;
     throw new ConfigError({ code: "E_BATCH_SHAPE", what: `${name} is ${shape[name]}`, why: "a batch has at least one row of one token", fix: `set ${name} to an integer from 1` });
@@ -149,8 +168,6 @@ function tooFewTokens(tokens: number, needed: number): DataError {
     fix: "take more text or a smaller contextLength" });
 }
 
-function wrongCursor(what: string): DataError {
-  return new DataError({ code: "E_DATA_CURSOR", what,
-    why: "going on from it would not repeat the run it was taken from",
-    fix: "restore it with the data, seed and contextLength of that run, or start a new run" });
+function isCount(value: JsonValue | undefined): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
