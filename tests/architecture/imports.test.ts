@@ -14,6 +14,7 @@ const mayImport: Record<string, readonly string[]> = {
   "toolkit/nn": ["toolkit/ops", "toolkit/backend", "toolkit/errors.ts", "toolkit/random.ts"],
   "toolkit/moe": ["toolkit/nn", "toolkit/ops", "toolkit/backend", "toolkit/errors.ts", "toolkit/random.ts"],
   "toolkit/models": ["toolkit/moe", "toolkit/nn", "toolkit/ops", "toolkit/backend", "toolkit/errors.ts", "toolkit/random.ts"],
+  "toolkit/surgery": ["toolkit/models", "toolkit/moe", "toolkit/nn", "toolkit/ops", "toolkit/backend", "toolkit/errors.ts", "toolkit/random.ts"],
   "toolkit/tokenizer": ["toolkit/errors.ts"],
   "toolkit/data": ["toolkit/errors.ts", "toolkit/random.ts"],
   "toolkit/plot": [],

@@ -73,6 +73,16 @@ describe("a decode session", () => {
     session.dispose();
   });
 
+  test("counts nothing in a dense layer and names no experts there", () => {
+    const halfDense = new Transformer(transformerConfig({ ...model.config, firstDenseLayers: 1 }), { seed: 3 });
+    const session = openSession(halfDense);
+    session.feed(Int32Array.of(1, 2, 3));
+    expect(session.expertCounts.map((counts) => counts.reduce((a, b) => a + b))).toEqual([0, 6]);
+    expect(session.lastExpertIds.map((ids) => ids.length)).toEqual([0, 2]);
+    session.dispose();
+    halfDense.dispose();
+  });
+
   test.each([[[-1]], [[280]], [[]]])("refuses token ids %j", (ids) => {
     const session = openSession(model);
     expect(() => session.feed(Int32Array.from(ids))).toThrow(/E_TOKEN_RANGE|E_NO_TOKENS/);

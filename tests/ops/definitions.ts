@@ -53,7 +53,9 @@ function rotary({ x }: Operands, { base, startPosition }: Settings): Float64Arra
   return [y];
 }
 
-function attention({ query, key, value }: Operands): Float64Array[] {
+function attention(operands: Operands): Float64Array[] {
+  const { query, key, value } = operands;
+  const firstKey = (operands.firstKey as Operand | undefined)?.values;
   const [B, Tq, Q, D] = query.shape;
   const [, Tk, G] = key.shape;
   const y = new Float64Array(query.values.length);
@@ -62,13 +64,14 @@ function attention({ query, key, value }: Operands): Float64Array[] {
     const from = ((b * Tq + i) * Q + h) * D;
     const keyRow = (j: number): number => ((b * Tk + j) * G + g) * D;
     const scores: number[] = [];
-    for (let j = 0; j <= i + Tk - Tq; j++) {
+    const first = firstKey?.[b * Tq + i] ?? 0;
+    for (let j = first; j <= i + Tk - Tq; j++) {
       let dot = 0;
       for (let d = 0; d < D; d++) dot += query.values[from + d] * key.values[keyRow(j) + d];
       scores.push(dot / Math.sqrt(D));
     }
     const p = softmax(scores);
-    p.forEach((weight, j) => { for (let d = 0; d < D; d++) y[from + d] += weight * value.values[keyRow(j) + d]; });
+    p.forEach((weight, j) => { for (let d = 0; d < D; d++) y[from + d] += weight * value.values[keyRow(first + j) + d]; });
   }
   return [y];
 }

@@ -65,6 +65,24 @@ describe.each(backends)("on %s", (backend) => {
     }
   });
 
+  test("with firstKey, attention of packed documents is that of each document alone", () => {
+    const [lengths, D] = [[3, 70, 1, 59], 6];
+    const T = lengths.reduce((a, b) => a + b, 0);
+    const x = tf.tensor4d(Float32Array.from({ length: T * D }, (_, i) => Math.cos(i * 0.7)), [1, T, 1, D]);
+    const starts = lengths.flatMap((length, i) => new Array<number>(length).fill(lengths.slice(0, i).reduce((a, b) => a + b, 0)));
+    const together = attention(x, x, x, tf.tensor2d(starts, [1, T], "int32")).dataSync();
+    lengths.reduce((start, length) => {
+      const document = tf.slice(x, [0, start, 0, 0], [1, length, 1, D]);
+      attention(document, document, document).dataSync().forEach((value, i) => { expect(value).toBeCloseTo(together[start * D + i], 5); });
+      return start + length;
+    }, 0);
+  });
+
+  test.each([-1, 3])("a query that begins to see at key %d of 3 is refused", (first) => {
+    const x = tf.zeros([1, 3, 1, 2]);
+    expect(errorCode(() => attention(x, x, x, tf.tensor2d([0, 0, first], [1, 3], "int32")))).toBe("E_FIRST_KEY");
+  });
+
   test("layerNorm tells rows apart whose mean is far from zero", () => {
     const y = layerNorm(tf.tensor2d([[10_000, 10_001, 10_002, 10_003]]), tf.ones([4]), tf.zeros([4]), 0).dataSync();
     // distances −1.5 … 1.5, variance 1.25

@@ -1,5 +1,6 @@
 /** Functions of the addon behind the fused ops of toolkit/ops; native/binding/fusedOps*.cpp has their C++ side and
- *  native/include their formulas. Row-major, contiguous; outputs come last and are wholly overwritten. */
+ *  native/include their formulas. Row-major, contiguous; outputs come after the inputs, before what may be
+ *  left out, and are wholly overwritten. */
 export interface FusedFunctions {
   /** x, y [rows, C]; gain [C]; scale [rows] is kept for the backward pass. */
   rmsNormForward(rows: number, C: number, epsilon: number, x: Float32Array, gain: Float32Array, y: Float32Array, scale: Float32Array): void;
@@ -19,12 +20,14 @@ export interface FusedFunctions {
   /** x, y [B, T, heads, D]; cosine, sine [T, D/2]. */
   rotary(B: number, T: number, heads: number, D: number, inverse: boolean, x: Float32Array, cosine: Float32Array, sine: Float32Array, y: Float32Array): void;
 
-  /** query, y [B, Tq, Q, D]; key, value [B, Tk, G, D]; logSumExp [B, Q, Tq] is kept for the backward pass. */
+  /** query, y [B, Tq, Q, D]; key, value [B, Tk, G, D]; logSumExp [B, Q, Tq] is kept for the backward pass; firstKey [B, Tq],
+   *  0 ≤ firstKey[i] ≤ i + Tk − Tq, all 0 when left out. */
   attentionForward(B: number, Tq: number, Tk: number, Q: number, G: number, D: number,
-    query: Float32Array, key: Float32Array, value: Float32Array, y: Float32Array, logSumExp: Float32Array): void;
+    query: Float32Array, key: Float32Array, value: Float32Array, y: Float32Array, logSumExp: Float32Array,
+    firstKey?: Int32Array): void;
   attentionBackward(B: number, Tq: number, Tk: number, Q: number, G: number, D: number,
     query: Float32Array, key: Float32Array, value: Float32Array, y: Float32Array, logSumExp: Float32Array, dy: Float32Array,
-    dQuery: Float32Array, dKey: Float32Array, dValue: Float32Array): void;
+    dQuery: Float32Array, dKey: Float32Array, dValue: Float32Array, firstKey?: Int32Array): void;
 
   /** logits, probabilities [N, E]; ids, weights [N, K]. */
   routeTopKForward(N: number, E: number, K: number, renormalize: boolean, logits: Float32Array,

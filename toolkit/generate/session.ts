@@ -7,9 +7,9 @@ import type { KeyValueCache } from "../nn/attention.ts";
 export interface DecodeSession {
   /** tokens fed so far */
   readonly position: number;
-  /** assignments to each expert over all fed tokens, [L][E] */
+  /** assignments to each expert over all fed tokens, [L][E]; zeros in a dense layer */
   readonly expertCounts: readonly Float64Array[];
-  /** experts of the last fed token, best first, [L][K] */
+  /** experts of the last fed token, best first, [L][at most K]; none in a dense layer */
   readonly lastExpertIds: readonly Int32Array[];
   /** Runs the tokens through the model on the calling thread.
    *  @param ids at least one, 0 ≤ id < V
@@ -39,10 +39,10 @@ function checkTokens(ids: Int32Array, position: number, model: Transformer): voi
 /** Opens a sequence on the model's backend. Sessions of one model are independent of each other. */
 export function openSession(model: Transformer): DecodeSession {
   const { numLayers: L, vocabSize: V } = model.config;
-  const { numExperts: E, expertsPerToken: K } = model.config.moe;
+  const { numExperts: E } = model.config.moe;
   const cache: KeyValueCache[] = Array.from({ length: L }, () => ({}));
   const expertCounts = Array.from({ length: L }, () => new Float64Array(E));
-  const lastExpertIds = Array.from({ length: L }, () => new Int32Array(K));
+  const lastExpertIds = Array.from({ length: L }, () => new Int32Array(0));
   let position = 0;
 
   const feed = (ids: Int32Array): Float32Array => {
@@ -51,8 +51,8 @@ export function openSession(model: Transformer): DecodeSession {
       const { logits, routing } = model.forward(tf.tensor2d(ids, [1, ids.length], "int32"), { cache });
       for (const record of routing) {
         const chosen = record.ids.dataSync<"int32">();
-        for (const expert of chosen) expertCounts[record.layer][expert] += 1;
-        lastExpertIds[record.layer].set(chosen.subarray(chosen.length - K));
+        for (const expert of chosen) if (expert >= 0) expertCounts[record.layer][expert] += 1;
+        lastExpertIds[record.layer] = chosen.slice(-record.ids.shape[1]).filter((expert) => expert >= 0);
       }
       return Float32Array.from(tf.slice(logits, [ids.length - 1, 0], [1, V]).dataSync<"float32">());
     });

@@ -1,19 +1,22 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { hasNativeKernel, registerNativeKernel } from "../backend/nativeKernel.ts";
-import { ShapeError } from "../errors.ts";
+import { DataError, ShapeError } from "../errors.ts";
 import { Kept, runKernel } from "./runKernel.ts";
 import { checkShapes } from "./shapes.ts";
 
 /** Causal scaled dot-product attention with grouped key/value heads. Queries are the last Tq of Tk positions: query i
- *  sees keys j ≤ i + (Tk − Tq). Query head h reads key/value head ⌊h · G / Q⌋; scale 1/√D.
+ *  sees keys firstKey[i] ≤ j ≤ i + (Tk − Tq). Query head h reads key/value head ⌊h · G / Q⌋; scale 1/√D.
  *  @param query [B, Tq, Q, D] float32
  *  @param key [B, Tk, G, D] float32, Tk ≥ Tq, Q a multiple of G
  *  @param value [B, Tk, G, D] float32
- *  @returns [B, Tq, Q, D]; differentiable in all three
- *  @throws ShapeError E_SHAPE_*, E_SHAPE_HEADS, E_SHAPE_CAUSAL
+ *  @param firstKey the first key that each query sees, for packed documents and sliding windows, [B, Tq] int32,
+ *    0 ≤ firstKey[i] ≤ i + (Tk − Tq); all 0 when left out. With a window of keys the time is linear in Tk.
+ *  @returns [B, Tq, Q, D]; differentiable in query, key and value
+ *  @throws ShapeError E_SHAPE_*, E_SHAPE_HEADS, E_SHAPE_CAUSAL, DataError E_FIRST_KEY
  *  Source: Vaswani et al. 2017, eq. 1, arXiv:1706.03762; grouped heads: Ainslie et al. 2023, arXiv:2305.13245 */
-export function attention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor): tf.Tensor4D {
-  const sizes = checkShapes("attention", { query: [query, "B Tq Q D"], key: [key, "B Tk G D"], value: [value, "B Tk G D"] });
+export function attention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, firstKey?: tf.Tensor): tf.Tensor4D {
+  const shapes = { query: [query, "B Tq Q D"], key: [key, "B Tk G D"], value: [value, "B Tk G D"] } as const;
+  const sizes = checkShapes("attention", firstKey ? { ...shapes, firstKey: [firstKey, "B Tq", "int32"] } : shapes);
   const { Tq, Tk, Q, G } = sizes;
   if (G === 0 || Q % G !== 0) {
     throw new ShapeError({
@@ -27,13 +30,29 @@ export function attention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor): t
       why: "the queries are the last positions of the keys", fix: "pass the keys and values of all tokens up to the last query",
     });
   }
-  if (!hasNativeKernel("Attention")) return composedAttention(query, key, value, sizes);
-  const attrs: AttentionAttrs = { logSumExp: new Kept() };
+  const firstKeys = firstKey && checkFirstKeys(firstKey.dataSync<"int32">().slice(), Tq, Tk);
+  if (!hasNativeKernel("Attention")) return composedAttention(query, key, value, firstKeys, sizes);
+  const attrs: AttentionAttrs = { logSumExp: new Kept(), firstKeys };
   return runKernel<tf.Tensor4D>("Attention", { query, key, value }, attrs);
 }
 
+/** @throws DataError E_FIRST_KEY where a query would see no key */
+function checkFirstKeys(firstKeys: Int32Array, Tq: number, Tk: number): Int32Array {
+  firstKeys.forEach((first, i) => {
+    const last = (i % Tq) + Tk - Tq;
+    if (first >= 0 && first <= last) return;
+    throw new DataError({
+      code: "E_FIRST_KEY", what: `attention got firstKey ${first} for query ${i % Tq} of row ${Math.floor(i / Tq)}`,
+      why: `this query sees keys from 0 to ${last}, and needs one`, fix: "pass for each query where in its row its document begins",
+    });
+  });
+  return firstKeys;
+}
+
 /** attention out of tfjs ops, for backends without the kernel: holds B·Q·Tq·Tk scores. */
-function composedAttention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, sizes: Record<string, number>): tf.Tensor4D {
+function composedAttention(
+  query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, firstKeys: Int32Array | undefined, sizes: Record<string, number>,
+): tf.Tensor4D {
   const { B, Tq, Tk, Q, G, D } = sizes;
   const R = Q / G;
   return tf.tidy(() => {
@@ -42,7 +61,8 @@ function composedAttention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, s
     const keys = tf.reshape(tf.transpose(key, [0, 2, 1, 3]), [B * G, Tk, D]);
     const values = tf.reshape(tf.transpose(value, [0, 2, 1, 3]), [B * G, Tk, D]);
     const scores = tf.mul(tf.matMul(rows, keys, false, true), 1 / Math.sqrt(D));
-    const probabilities = tf.softmax(tf.add(scores, causalMask(R, Tq, Tk)));
+    const masked = tf.add(tf.reshape(scores, [B, G * R, Tq, Tk]), hiddenScores(firstKeys ? B : 1, Tq, Tk, firstKeys));
+    const probabilities = tf.reshape(tf.softmax(masked), [B * G, R * Tq, Tk]);
     const mixed = tf.reshape(tf.matMul(probabilities, values), [B, G, R, Tq, D]);
     return tf.reshape(tf.transpose(mixed, [0, 3, 1, 2, 4]), [B, Tq, Q, D]);
   });
@@ -51,18 +71,21 @@ function composedAttention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, s
 /** Added to a score to hide a key: so low that exp gives 0, and finite, so that no backend makes NaN of it. */
 const hiddenScore = -1e30;
 
-/** [R · Tq, Tk], 0 where a query sees a key. */
-function causalMask(R: number, Tq: number, Tk: number): tf.Tensor2D {
-  const mask = new Float32Array(R * Tq * Tk);
-  for (let row = 0; row < R * Tq; row++) {
-    mask.fill(hiddenScore, row * Tk + (row % Tq) + (Tk - Tq) + 1, (row + 1) * Tk);
+/** [rows, 1, Tq, Tk], 0 where a query sees a key. */
+function hiddenScores(rows: number, Tq: number, Tk: number, firstKeys?: Int32Array): tf.Tensor4D {
+  const mask = new Float32Array(rows * Tq * Tk);
+  for (let query = 0; query < rows * Tq; query++) {
+    mask.fill(hiddenScore, query * Tk, query * Tk + (firstKeys?.[query] ?? 0));
+    mask.fill(hiddenScore, query * Tk + (query % Tq) + (Tk - Tq) + 1, (query + 1) * Tk);
   }
-  return tf.tensor2d(mask, [R * Tq, Tk]);
+  return tf.tensor4d(mask, [rows, 1, Tq, Tk]);
 }
 
 interface AttentionAttrs {
   /** of each query's scaled scores, [B, Q, Tq] */
   readonly logSumExp: Kept;
+  /** [B, Tq], checked. On the host: tfjs can't save an input that may be left out. */
+  readonly firstKeys: Int32Array | undefined;
 }
 
 type SixSizes = [B: number, Tq: number, Tk: number, Q: number, G: number, D: number];
@@ -77,7 +100,7 @@ registerNativeKernel<AttentionAttrs>("Attention", ({ inputs: { query, key, value
   const [B, Tq, , Q, , D] = sizes;
   const y = backend.allocate("float32", B * Tq * Q * D);
   const logSumExp = backend.allocate("float32", B * Q * Tq);
-  native.attentionForward(...sizes, backend.floats(query), backend.floats(key), backend.floats(value), y, logSumExp);
+  native.attentionForward(...sizes, backend.floats(query), backend.floats(key), backend.floats(value), y, logSumExp, attrs.firstKeys);
   attrs.logSumExp.keep(backend, logSumExp);
   return backend.activation(query.shape, "float32", y);
 });
@@ -92,9 +115,9 @@ registerNativeKernel<AttentionAttrs>("AttentionGradient", ({ inputs: { query, ke
   let logSumExp = attrs.logSumExp.take();
   if (!logSumExp) {
     logSumExp = backend.allocate("float32", B * Q * Tq);
-    native.attentionForward(...sizes, ...inputs, dQuery, logSumExp);
+    native.attentionForward(...sizes, ...inputs, dQuery, logSumExp, attrs.firstKeys);
   }
-  native.attentionBackward(...sizes, ...inputs, backend.floats(y), logSumExp, backend.floats(dy), dQuery, dKey, dValue);
+  native.attentionBackward(...sizes, ...inputs, backend.floats(y), logSumExp, backend.floats(dy), dQuery, dKey, dValue, attrs.firstKeys);
   backend.release(logSumExp);
   return [backend.output(query.shape, "float32", dQuery), backend.output(key.shape, "float32", dKey), backend.output(value.shape, "float32", dValue)];
 });

@@ -12,6 +12,11 @@ export const attentionInputs = ([B, Tq, Tk, Q, G, D]: readonly number[]): Inputs
   query: floats([B, Tq, Q, D], 3, 2), key: floats([B, Tk, G, D], 4, 2), value: floats([B, Tk, G, D], 5),
 });
 
+/** firstKey of two rows: all keys in the first, the last `window` ones in the second. */
+export const windowInSecondRow = (T: number, window: number): SampleInput => ({
+  shape: [2, T], dtype: "int32", values: Int32Array.from({ length: 2 * T }, (_, i) => (i < T ? 0 : Math.max(0, i - T - window + 1))),
+});
+
 export const projectionInputs = ([N, C, Q, G, H]: readonly number[]): Inputs => ({
   x: floats([N, C], 80), query: floats([C, Q], 81, 1 / Math.sqrt(C)), key: floats([C, G], 82, 1 / Math.sqrt(C)), value: floats([C, H], 83, 1 / Math.sqrt(C)),
 });

@@ -8,7 +8,7 @@ import { embedding } from "./embedding.ts";
 import { expertFeedForward } from "./expertFeedForward.ts";
 import { groupedMatmul } from "./groupedMatmul.ts";
 import { layerNorm } from "./layerNorm.ts";
-import { adamwInputs, adamwSettings, attentionInputs, everyExpert, halfMask, layerNormInputs, moeInputs, projectionInputs, rmsNormInputs, type Inputs } from "./opInputs.ts";
+import { adamwInputs, adamwSettings, attentionInputs, everyExpert, halfMask, layerNormInputs, moeInputs, projectionInputs, rmsNormInputs, windowInSecondRow, type Inputs } from "./opInputs.ts";
 import { choices, exactly, floats, integers, sizeOf, type ErrorBound, type OpDescription, type OpSample } from "./opSample.ts";
 import { queryKeyValue } from "./queryKeyValue.ts";
 import { addRmsNorm, rmsNorm } from "./rmsNorm.ts";
@@ -107,9 +107,11 @@ export const opTable: readonly OpDescription[] = [
       sample("grouped heads", attentionInputs([1, 7, 7, 6, 2, 5])),
       sample("one query after a cache", attentionInputs([2, 1, 9, 4, 2, 8])),
       sample("several queries after a cache, one key/value head", attentionInputs([1, 3, 8, 3, 1, 6])),
+      sample("rows of packed documents", { ...attentionInputs([2, 6, 6, 2, 1, 4]), firstKey: exactly([2, 6], [0, 0, 2, 2, 2, 5, 0, 1, 2, 3, 4, 5]) }),
+      sample("a window of three keys after a cache", { ...attentionInputs([1, 2, 7, 4, 2, 6]), firstKey: exactly([1, 2], [3, 4]) }),
     ],
-    largeSample: sample("tokens that fill no block", attentionInputs([2, 203, 203, 4, 2, 32])),
-    run: ({ query, key, value }) => [attention(query, key, value)],
+    largeSample: sample("tokens that fill no block, one row with a window", { ...attentionInputs([2, 203, 203, 4, 2, 32]), firstKey: windowInSecondRow(203, 70) }),
+    run: ({ query, key, value, firstKey }) => [attention(query, key, value, firstKey)],
     differentiable: ["query", "key", "value"], differentiableOutputs: [0],
     errorBound: sums(512, "sums over D and over Tk with an exponential between them"),
     flops: ({ inputs }) => {

@@ -124,7 +124,7 @@ export class Call {
       case "layout": return this.layout(this.args.at(-1) as number);
       case "window": return this.window();
       case "list": case ">list": return this.lengths.map((length) => this.arrayOf("f32", length));
-      case "f32?": return chance.isTrue(0.5) ? null : this.arrayOf("f32", 0);
+      case "f32?": case "i32?": return chance.isTrue(0.5) ? null : this.arrayOf(arrayKindOf(kind) ?? "f32", 0);
       default: return this.arrayOf(arrayKindOf(kind) ?? chance.pick(["f32", "i32", "u8"]), chance.pick([0, 1, 30]));
     }
   }

@@ -76,7 +76,11 @@ const makers: Readonly<Record<string, (chance: Chance) => FusedCase>> = {
     const [B, Tq, G, R, D] = [chance.int(0, 2), few(chance), chance.int(0, 2), chance.int(0, 3), chance.int(0, 6)];
     const Tk = Tq + (chance.isTrue(0.5) ? 0 : chance.int(-1, 5));
     const inputs = { query: calm(chance, [B, Tq, G * R, D]), key: calm(chance, [B, Math.max(0, Tk), G, D]), value: calm(chance, [B, Math.max(0, Tk), G, D]) };
-    return { inputs, run: ({ query, key, value }) => [attention(query, key, value)], differentiable: ["query", "key", "value"], isLoose: B * Tq * Tk * G * R * D <= 0 };
+    const firstKey: Sample = { shape: [B, Tq], dtype: "int32", values: Int32Array.from({ length: B * Tq }, (_, i) => chance.int(0, Math.max(0, (i % Tq) + Tk - Tq))) };
+    return {
+      inputs: chance.isTrue(0.5) ? { ...inputs, firstKey } : inputs,
+      run: (given) => [attention(given.query, given.key, given.value, given.firstKey)], differentiable: ["query", "key", "value"], isLoose: B * Tq * Tk * G * R * D <= 0,
+    };
   },
   routeTopK: (chance) => {
     const E = chance.int(0, 12), expertsPerToken = chance.int(0, E + 1), renormalize = chance.isTrue(0.5);

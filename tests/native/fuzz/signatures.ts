@@ -1,7 +1,7 @@
 /** Arguments of each function of the addon, in order: what the fuzzer makes for it. `>` marks an array that the function
  *  writes; `size` is a count, `rank layout` a block, `window` how a
- *  window moves over an image, `any` an array of any of the three kinds, `list` an array of Float32Arrays, `f32?`
- *  may be absent. */
+ *  window moves over an image, `any` an array of any of the three kinds, `list` an array of Float32Arrays, `f32?` and
+ *  `i32?` may be absent. */
 const binary = "rank layout f32 f32 >f32";
 const compare = "rank layout f32 f32 >u8";
 const compareInts = "rank layout i32 i32 >u8";
@@ -53,8 +53,8 @@ export const signatures: Readonly<Record<string, string>> = {
   rotary: "size size size size flag f32 f32 f32 >f32",
   queryKeyValueForward: "size size size size size f32 f32 f32 f32 >f32 >f32 >f32",
   queryKeyValueBackward: "size size size size size f32 f32 f32 f32 f32 f32 f32 >f32 >f32 >f32 >f32",
-  attentionForward: "size size size size size size f32 f32 f32 >f32 >f32",
-  attentionBackward: "size size size size size size f32 f32 f32 f32 f32 f32 >f32 >f32 >f32",
+  attentionForward: "size size size size size size f32 f32 f32 >f32 >f32 i32?",
+  attentionBackward: "size size size size size size f32 f32 f32 f32 f32 f32 >f32 >f32 >f32 i32?",
   routeTopKForward: "size size size flag f32 >i32 >f32 >f32",
   routeTopKBackward: "size size size flag i32 f32 f32 f32 f32 >f32",
   gatherRows: "size size size f32 i32 >f32",

@@ -1,26 +1,43 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { withActivationStorage } from "../../backend/activationStorage.ts";
-import { initialStandardDeviation, type WeightScope } from "../../nn/module.ts";
+import type { ForwardContext } from "../../nn/forwardContext.ts";
+import type { WeightScope } from "../../nn/module.ts";
 import { routeTopK } from "../../ops/routeTopK.ts";
-import type { MoeConfig, RouterConfig } from "../config.ts";
-import type { Router, Routing } from "../router.ts";
+import type { MoeConfig } from "../config.ts";
+import type { Router, RoutingDecision } from "../router.ts";
+import type { GroupLimit, TopKConfig } from "../routerConfig.ts";
+import { bestExperts, choiceScores, scoresAt } from "../selection.ts";
+import { Gate, type GateScores } from "./gate.ts";
+import { closeOtherGroups } from "./groupLimit.ts";
 
-/** Sends each token to its K most probable experts; always in float32.
- *  Source: Shazeer et al. 2017, eq. 3–5, arXiv:1701.06538 (without the noise term); Mixtral, arXiv:2401.04088. */
+/** Sends each token to its K most probable experts.
+ *  Source: Shazeer et al. 2017, eq. 3–5, arXiv:1701.06538 (without the noise term); Mixtral, arXiv:2401.04088; groups:
+ *  DeepSeek-V2, arXiv:2405.04434 §2.1.2 */
 export class TopKRouter implements Router {
-  private readonly gate: tf.Variable<tf.Rank.R2>;
+  private readonly gate: Gate;
   private readonly expertsPerToken: number;
-  private readonly renormalize: boolean;
+  private readonly router: TopKConfig;
 
-  constructor(width: number, config: MoeConfig, router: Extract<RouterConfig, { kind: "topK" }>, weights: WeightScope) {
-    this.gate = weights.normal("gate", [width, config.numExperts], initialStandardDeviation);
+  constructor(width: number, config: MoeConfig, router: TopKConfig, weights: WeightScope) {
+    this.gate = new Gate(width, config, weights);
     this.expertsPerToken = config.expertsPerToken;
-    this.renormalize = router.renormalize;
+    this.router = router;
   }
 
-  route(x: tf.Tensor2D): Routing {
-    // No choice of experts may depend on how activations are kept.
-    const logits: tf.Tensor2D = withActivationStorage("float32", () => tf.matMul(x, this.gate));
-    return { logits, ...routeTopK(logits, { expertsPerToken: this.expertsPerToken, renormalize: this.renormalize }) };
+  route(x: tf.Tensor2D, context: ForwardContext): RoutingDecision {
+    const { expertsPerToken, router: { renormalize, groupLimit } } = this;
+    const scores = this.gate.scores(x, context);
+    if (groupLimit) return this.routeInGroups(scores, groupLimit);
+    return { logits: scores.logits, ...routeTopK(scores.logits, { expertsPerToken, renormalize }) };
+  }
+
+  private routeInGroups({ logits, leftOut }: GateScores, groupLimit: GroupLimit): RoutingDecision {
+    const { expertsPerToken: K, router: { renormalize } } = this;
+    const [N, E] = logits.shape;
+    const probabilities = tf.softmax(logits);
+    const choice = choiceScores(probabilities.dataSync(), E, leftOut);
+    closeOtherGroups(choice, E, groupLimit, 1);
+    const ids = tf.tensor2d(bestExperts(choice, N, E, K), [N, K], "int32");
+    const kept = scoresAt(probabilities, ids);
+    return { ids, weights: renormalize ? tf.div(kept, tf.sum(kept, 1, true)) : kept, probabilities, logits };
   }
 }

@@ -250,6 +250,12 @@ const float* Arguments::floatsOrNull(const char* name, int64_t atLeast) {
   return nullptr;
 }
 
+const int32_t* Arguments::indicesOrNull(const char* name, int64_t atLeast) {
+  if (!nextIsAbsent()) return indices(name, atLeast);
+  ++position_;
+  return nullptr;
+}
+
 void Arguments::returns(double value) { napi_create_double(env_, value, &result_); }
 void Arguments::returns(const char* value) { result_ = text(env_, value); }
 

@@ -78,6 +78,8 @@ class Arguments {
 
   /** A Float32Array, or nullptr where null or undefined was given. */
   const float* floatsOrNull(const char* name, int64_t atLeast);
+  /** As indices, or nullptr where null or undefined was given. */
+  const int32_t* indicesOrNull(const char* name, int64_t atLeast);
 
   /** JavaScript arrays of Float32Arrays, one argument each: as many in each, and the i-th ones equally long. Read once,
    *  before any other array: reading a list may run JavaScript. */

@@ -138,8 +138,9 @@ Status bindAttentionForward(Arguments& in) {
   float* y = in.mutableFloats("y", queries);
   int64_t rows = elementCount({s.B, s.Q, s.Tq});
   float* logSumExp = in.mutableFloats("logSumExp", rows);
+  const int32_t* firstKey = in.indicesOrNull("firstKey", elementCount({s.B, s.Tq}));
   if (rows == 0) return Status::ok();
-  return attentionForward(s, query, key, value, y, logSumExp);
+  return attentionForward(s, query, key, value, firstKey, y, logSumExp);
 }
 
 Status bindAttentionBackward(Arguments& in) {
@@ -154,12 +155,13 @@ Status bindAttentionBackward(Arguments& in) {
   float* dQuery = in.mutableFloats("dQuery", queries);
   float* dKey = in.mutableFloats("dKey", keys);
   float* dValue = in.mutableFloats("dValue", keys);
+  const int32_t* firstKey = in.indicesOrNull("firstKey", elementCount({s.B, s.Tq}));
   if (queries == 0) {
     std::fill_n(dKey, keys, 0.0f);
     std::fill_n(dValue, keys, 0.0f);
     return Status::ok();
   }
-  return attentionBackward(s, query, key, value, y, logSumExp, dy, dQuery, dKey, dValue);
+  return attentionBackward(s, query, key, value, firstKey, y, logSumExp, dy, dQuery, dKey, dValue);
 }
 
 Status bindCrossEntropyForward(Arguments& in) {

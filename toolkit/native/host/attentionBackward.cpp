@@ -59,24 +59,27 @@ void scoreGradients(const AttentionSizes& s, const QueryBlock& block, const Head
   float scale = 1.0f / __builtin_sqrtf(static_cast<float>(s.D));
   const float* query = head.query.data + block.first * head.query.stride;
   const float* dy = head.dy.data + block.first * head.dy.stride;
-  multiplyPacked(block.count, block.numKeys, s.D, query, head.query.stride, 1, own.keyColumns, s.D, own.probabilities,
-                 s.Tk, false, scale, own.packed);
-  multiplyPacked(block.count, block.numKeys, s.D, dy, head.dy.stride, 1, own.valueColumns, s.D, own.dScores, s.Tk,
-                 false, 1.0f, own.packed);
+  int64_t numKeys = block.numKeys(), columnsBegin = block.keyBegin * s.D;
+  multiplyPacked(block.count, numKeys, s.D, query, head.query.stride, 1, own.keyColumns + columnsBegin, s.D,
+                 own.probabilities, s.Tk, false, scale, own.packed);
+  multiplyPacked(block.count, numKeys, s.D, dy, head.dy.stride, 1, own.valueColumns + columnsBegin, s.D, own.dScores,
+                 s.Tk, false, 1.0f, own.packed);
   for (int64_t i = 0; i < block.count; ++i) {
     const float* y = head.y.data + (block.first + i) * head.y.stride;
     float mean = dotRows(y, dy + i * head.dy.stride, s.D);  // Σ p · dp
     float shift = head.logSumExp[block.first + i];
     float* p = own.probabilities + i * s.Tk;
     float* d = own.dScores + i * s.Tk;
-    int64_t visible = visibleKeys(block, i);
-    forEachVector(visible, [&](int64_t j, auto lanes) {
-      vf probability = vexp(lanes.load(p + j) - shift);
-      lanes.store(p + j, probability);
-      lanes.store(d + j, probability * (lanes.load(d + j) - mean) * scale);
+    int64_t hidden = block.hiddenKeys(i), visibleEnd = block.visibleEnd(i);
+    forEachVector(visibleEnd - hidden, [&, pVisible = p + hidden, dVisible = d + hidden](int64_t j, auto lanes) {
+      vf probability = vexp(lanes.load(pVisible + j) - shift);
+      lanes.store(pVisible + j, probability);
+      lanes.store(dVisible + j, probability * (lanes.load(dVisible + j) - mean) * scale);
     });
-    fillRow(p + visible, 0.0f, block.numKeys - visible);
-    fillRow(d + visible, 0.0f, block.numKeys - visible);
+    fillRow(p, 0.0f, hidden);
+    fillRow(d, 0.0f, hidden);
+    fillRow(p + visibleEnd, 0.0f, numKeys - visibleEnd);
+    fillRow(d + visibleEnd, 0.0f, numKeys - visibleEnd);
   }
 }
 
@@ -84,14 +87,15 @@ void scoreGradients(const AttentionSizes& s, const QueryBlock& block, const Head
 void blockGradients(const AttentionSizes& s, const QueryBlock& block, const Head& head, HeadRows<float> dKey,
                     HeadRows<float> dValue, const Memory& own) {
   scoreGradients(s, block, head, own);
-  multiplyPacked(block.count, s.D, block.numKeys, own.dScores, s.Tk, 1, own.keyRows, s.Tk,
+  int64_t numKeys = block.numKeys();
+  multiplyPacked(block.count, s.D, numKeys, own.dScores, s.Tk, 1, own.keyRows + block.keyBegin * kTileColumns, s.Tk,
                  head.dQuery.data + block.first * head.dQuery.stride, head.dQuery.stride, false, 1.0f, own.packed);
   packB(head.dy.data + block.first * head.dy.stride, head.dy.stride, 1, block.count, s.D, own.queryRows);
-  multiplyPacked(block.numKeys, s.D, block.count, own.probabilities, 1, s.Tk, own.queryRows, block.count, dValue.data,
-                 dValue.stride, true, 1.0f, own.packed);
+  multiplyPacked(numKeys, s.D, block.count, own.probabilities, 1, s.Tk, own.queryRows, block.count,
+                 dValue.data + block.keyBegin * dValue.stride, dValue.stride, true, 1.0f, own.packed);
   packB(head.query.data + block.first * head.query.stride, head.query.stride, 1, block.count, s.D, own.queryRows);
-  multiplyPacked(block.numKeys, s.D, block.count, own.dScores, 1, s.Tk, own.queryRows, block.count, dKey.data,
-                 dKey.stride, true, 1.0f, own.packed);
+  multiplyPacked(numKeys, s.D, block.count, own.dScores, 1, s.Tk, own.queryRows, block.count,
+                 dKey.data + block.keyBegin * dKey.stride, dKey.stride, true, 1.0f, own.packed);
 }
 
 void clearRows(HeadRows<float> rows, int64_t count, int64_t D) {
@@ -101,9 +105,9 @@ void clearRows(HeadRows<float> rows, int64_t count, int64_t D) {
 }  // namespace
 
 Status attentionBackward(const AttentionSizes& s, const float* query, const float* key, const float* value,
-                         const float* y, const float* logSumExp, const float* dy, float* dQuery, float* dKey,
-                         float* dValue) {
-  Status sizesFit = checkAttention(s);
+                         const int32_t* firstKey, const float* y, const float* logSumExp, const float* dy,
+                         float* dQuery, float* dKey, float* dValue) {
+  Status sizesFit = checkAttention(s, firstKey);
   if (!sizesFit.isOk()) return sizesFit;
   if (s.B * s.Q * s.Tk == 0) return Status::ok();
   int64_t headsPerGroup = s.Q / s.G, blocks = numQueryBlocks(s), parts = partsPerGroup(s);
@@ -133,7 +137,7 @@ Status attentionBackward(const AttentionSizes& s, const float* query, const floa
       Head one = {headRows(query, b, s.Tq, s.Q, head, s.D), headRows(y, b, s.Tq, s.Q, head, s.D),
                   headRows(dy, b, s.Tq, s.Q, head, s.D), headRows(dQuery, b, s.Tq, s.Q, head, s.D),
                   logSumExp + (b * s.Q + head) * s.Tq};
-      blockGradients(s, queryBlock(s, i % blocks), one, dKeyRows, dValueRows, own);
+      blockGradients(s, queryBlock(s, firstKeyRow(s, firstKey, b), i % blocks), one, dKeyRows, dValueRows, own);
     }
   });
   if (parts == 1) return Status::ok();
