@@ -10,6 +10,7 @@ import { addNotebook } from "./notebook.ts";
 import { addPromote } from "./promote.ts";
 import { addQuickstart } from "./quickstart.ts";
 import { addServe } from "./serve.ts";
+import { addTrain } from "./train.ts";
 
 const { version } = JSON.parse(readFileSync(join(packageRoot, "package.json"), "utf8")) as { version: string };
 
@@ -28,7 +29,7 @@ const program = new Command("moe-lab")
   .addHelpText("after", "\nStart with `moe-lab quickstart`; `moe-lab doctor` says what this machine has. Settings of the machine:\n" +
     "  MOE_LAB_BACKEND=native|cpu   the engine; default: native where it could be built\n" +
     "  MOE_LAB_THREADS=N            threads of the native engine; default: the processors this process may use");
-for (const add of [addQuickstart, addNotebook, addKernel, addPromote, addServe, addGenerate, addDoctor]) add(program);
+for (const add of [addQuickstart, addTrain, addNotebook, addKernel, addPromote, addServe, addGenerate, addDoctor]) add(program);
 
 try {
   await program.parseAsync();

@@ -1,49 +1,73 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { TrainingError } from "../errors.ts";
-import { adamwStep, clipByGlobalNorm } from "../ops/adamw.ts";
-import type { Recipe } from "./recipe.ts";
+import { adamwStep, globalNorm, type AdamwParameter } from "../ops/adamw.ts";
+import { parameterSettings, type DecaySettings, type ParameterSettings } from "./parameterGroups.ts";
+import { defaultRecipe, type Recipe } from "./recipe.ts";
 
-/** AdamW over named weights, with gradient clipping by global norm.
- *  Source: Loshchilov & Hutter 2017, algorithm 2, arXiv:1711.05101 */
+type AdamWSettings = Pick<Recipe, "beta1" | "beta2" | "adamEpsilon" | "weightDecay" | "maxGradientNorm"> & Partial<DecaySettings>;
+
+/** AdamW over named weights, with gradient clipping by global norm, decay and learning rates by group, and frozen weights.
+ *  Source: Loshchilov & Hutter 2017, algorithm 2, arXiv:1711.05101; clipping: Pascanu et al. 2013, arXiv:1211.5063 */
 export class AdamW {
-  private readonly parameters: ReadonlyMap<string, tf.Variable>;
+  /** the weights that are trained, by name: all but the frozen ones */
+  readonly trained: ReadonlyMap<string, tf.Variable>;
+  private readonly weightSettings: ReadonlyMap<string, ParameterSettings>;
   private readonly firstMoments = new Map<string, tf.Variable>();
   private readonly secondMoments = new Map<string, tf.Variable>();
-  private readonly settings: Pick<Recipe, "beta1" | "beta2" | "adamEpsilon" | "weightDecay" | "maxGradientNorm">;
+  private readonly settings: AdamWSettings;
 
-  constructor(parameters: ReadonlyMap<string, tf.Variable>, settings: AdamW["settings"]) {
-    this.parameters = parameters;
+  /** @throws ConfigError E_WEIGHT_PATTERN, E_CONFIG_ALL_FROZEN */
+  constructor(parameters: ReadonlyMap<string, tf.Variable>, settings: AdamWSettings) {
+    const { decayNormsAndBiases, decayEmbeddings, parameterGroups } = defaultRecipe;
     this.settings = settings;
-    for (const [name, { shape }] of parameters) {
+    this.weightSettings = parameterSettings(parameters, { decayNormsAndBiases, decayEmbeddings, parameterGroups, ...settings });
+    this.trained = new Map([...parameters].filter(([name, { trainable }]) => trainable && !this.weightSettings.get(name)?.isFrozen));
+    for (const [name, { shape }] of this.trained) {
       this.firstMoments.set(name, zeros(shape));
       this.secondMoments.set(name, zeros(shape));
     }
   }
 
-  /** Updates the weights in place.
-   *  @param gradients one for each weight, by the weight's name
-   *  @param step 1-based, for the bias correction
-   *  @returns L2 norm over all gradients before clipping
+  /** Updates the weights in place. A weight without a gradient stays as it is, and so do its moments.
+   *  @param gradients by the weight's name
+   *  @param step 1-based number of this update, for the bias correction
+   *  @param learningRate of groups with learningRateRatio 1
+   *  @param norm L2 norm over all gradients, where it is known already
+   *  @returns the norm, before clipping
    *  @throws TrainingError E_GRADIENT_NOT_FINITE; the weights are then untouched */
-  update(gradients: ReadonlyMap<string, tf.Tensor>, step: number, learningRate: number): number {
-    const { beta1, beta2, adamEpsilon: epsilon, weightDecay, maxGradientNorm } = this.settings;
-    const { norm, gradientScale } = clipByGlobalNorm([...gradients.values()], maxGradientNorm);
+  update(gradients: ReadonlyMap<string, tf.Tensor>, step: number, learningRate: number, norm: number = globalNorm([...gradients.values()])): number {
+    const { beta1, beta2, adamEpsilon: epsilon, maxGradientNorm } = this.settings;
     if (!Number.isFinite(norm)) {
       throw new TrainingError({
         code: "E_GRADIENT_NOT_FINITE", what: `the gradient norm of step ${step} is ${norm}`, why: "updating with it would destroy the weights",
         fix: "lower learningRate, lengthen warmupSteps, and go on from the last checkpoint",
       });
     }
-    const updates = [...gradients].map(([name, gradient]) => {
-      const value = this.parameters.get(name), firstMoment = this.firstMoments.get(name), secondMoment = this.secondMoments.get(name);
-      if (!value || !firstMoment || !secondMoment) throw new TrainingError({ code: "E_GRADIENT_NAME", what: `there is a gradient for ${name}`, why: "the optimizer has no weight of that name", fix: "build the optimizer from the model's parameters()" });
-      return { value, gradient, firstMoment, secondMoment, weightDecay: value.rank > 1 ? weightDecay : 0 };
-    });
-    adamwStep(updates, { learningRate, beta1, beta2, epsilon, step, gradientScale });
+    const gradientScale = norm <= maxGradientNorm ? 1 : maxGradientNorm / norm;
+    // One call for all weights of one learning rate; without groups that is one call.
+    for (const [ratio, parameters] of this.byLearningRate(gradients)) {
+      adamwStep(parameters, { learningRate: learningRate * ratio, beta1, beta2, epsilon, step, gradientScale });
+    }
     return norm;
   }
 
-  /** First and second moments by name, `first.<weight>` and `second.<weight>`. */
+  private byLearningRate(gradients: ReadonlyMap<string, tf.Tensor>): Map<number, AdamwParameter[]> {
+    const groups = new Map<number, AdamwParameter[]>();
+    for (const [name, gradient] of gradients) {
+      const value = this.trained.get(name), firstMoment = this.firstMoments.get(name), secondMoment = this.secondMoments.get(name), settings = this.weightSettings.get(name);
+      if (!value || !firstMoment || !secondMoment || !settings) {
+        throw new TrainingError({ code: "E_GRADIENT_NAME", what: `there is a gradient for ${name}`, why: "the optimizer trains no weight of that name", fix: "build the optimizer from the model's parameters() and take gradients of its trained weights" });
+      }
+      const { learningRateRatio, weightDecay } = settings;
+      const group = groups.get(learningRateRatio);
+      const parameter = { value, gradient, firstMoment, secondMoment, weightDecay };
+      if (group) group.push(parameter);
+      else groups.set(learningRateRatio, [parameter]);
+    }
+    return groups;
+  }
+
+  /** First and second moments by name, `first.<weight>` and `second.<weight>`; frozen weights have none. */
   moments(): Map<string, tf.Variable> {
     const moments = new Map<string, tf.Variable>();
     for (const [name, variable] of this.firstMoments) moments.set(`first.${name}`, variable);

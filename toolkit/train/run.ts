@@ -3,20 +3,22 @@ import { join } from "node:path";
 import { FileFormatError } from "../errors.ts";
 import { Transformer } from "../models/transformer.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { readLatestCheckpoint, restoreCheckpoint, type TrainingState } from "./checkpoint.ts";
-import { checkpointFolder } from "./trainer.ts";
+import { readBestCheckpoint, readLatestCheckpoint, restoreCheckpoint, type TrainingState } from "./checkpoint.ts";
+import { checkpointFolder } from "./runFolder.ts";
 
 export interface LoadedRun {
   readonly model: Transformer;
   readonly tokenizer: Tokenizer;
-  /** where the newest whole checkpoint stands */
+  /** where the checkpoint stands */
   readonly state: TrainingState;
 }
 
-/** Loads model and tokenizer of a run folder from its newest whole checkpoint.
+/** Loads model and tokenizer of a run folder.
+ *  @param which the newest whole checkpoint, or the one of the lowest validation loss
  *  @throws FileFormatError E_NO_CHECKPOINT, E_NO_TOKENIZER, E_WEIGHTS_MISMATCH */
-export function loadRun(runFolder: string): LoadedRun {
-  const checkpoint = readLatestCheckpoint(join(runFolder, checkpointFolder));
+export function loadRun(runFolder: string, which: "newest" | "best" = "newest"): LoadedRun {
+  const folder = join(runFolder, checkpointFolder);
+  const checkpoint = which === "best" ? readBestCheckpoint(folder) : readLatestCheckpoint(folder);
   const tokenizer = Tokenizer.fromJSON(readTokenizerFile(join(runFolder, "tokenizer.json")));
   const model = new Transformer(checkpoint.state.config);
   restoreCheckpoint(checkpoint, model);

@@ -1,42 +1,52 @@
-import * as tf from "@tensorflow/tfjs-core";
-import { existsSync, readdirSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { TokenBatches, type Batch } from "../data/batches.ts";
-import { ConfigError, FileFormatError, TrainingError } from "../errors.ts";
-import { writeFileWhole } from "../export/sealedFolder.ts";
+import type { BatchSource } from "../data/batchSource.ts";
+import { ConfigError, DataError, TrainingError } from "../errors.ts";
 import { modelSize } from "../models/count.ts";
 import type { Transformer } from "../models/transformer.ts";
+import { globalNorm } from "../ops/adamw.ts";
 import { notebookSignal } from "../plot/notebook.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
-import { readLatestCheckpoint, restoreCheckpoint, writeCheckpoint } from "./checkpoint.ts";
-import { evaluate } from "./evaluate.ts";
-import { batchLoss } from "./loss.ts";
-import { MetricsLog, type EvaluationRecord, type StepRecord } from "./metrics.ts";
+import { readLatestCheckpoint, restoreCheckpoint, writeCheckpoint, type Checkpoint } from "./checkpoint.ts";
+import { evaluate, type EvaluationData } from "./evaluate.ts";
+import { GradientMonitor, type Finding } from "./gradientMonitor.ts";
+import type { EvaluationRecord, EventRecord, MetricsLog, StepRecord } from "./metrics.ts";
 import { AdamW } from "./optimizer.ts";
-import { recipe as wholeRecipe, type Recipe } from "./recipe.ts";
+import { recipe as wholeRecipe, type Recipe, type RecipeSettings } from "./recipe.ts";
+import { checkpointFolder, checkpointToResume, openRunFolder, type IfExists } from "./runFolder.ts";
+import { stepGradients, type StepGradients } from "./stepGradients.ts";
+import { stepRecord } from "./stepRecord.ts";
 import { learningRateAt } from "./schedule.ts";
+import { bestValidation, isPatienceOver, type ValidationPoint } from "./validationHistory.ts";
 
 export interface TrainingData {
-  /** token ids */
-  readonly train: Int32Array;
-  readonly validation: Int32Array;
+  /** token ids, cut into shuffled windows; or a source of batches, which the caller closes */
+  readonly train: Int32Array | BatchSource;
+  /** one set, or several by name, of which the first decides over early stop and the best checkpoint; without any, nothing is evaluated */
+  readonly validation?: EvaluationData | Readonly<Record<string, EvaluationData>>;
 }
 
-export interface TrainOptions {
+/** What happens in a run, as it happens. An error that a callback throws ends the run. */
+export interface TrainCallbacks {
+  readonly onStep?: (record: StepRecord, recipe: Recipe) => void;
+  readonly onEvaluation?: (record: EvaluationRecord) => void;
+  readonly onCheckpoint?: (checkpoint: { readonly path: string; readonly step: number; /** of the lowest validation loss so far */ readonly isBest: boolean }) => void;
+  readonly onEvent?: (record: EventRecord) => void;
+  /** When the run has ended in any way; undefined after an error. */
+  readonly onEnd?: (result: TrainResult | undefined) => void | Promise<void>;
+}
+
+export interface TrainOptions extends TrainCallbacks {
   /** Where metrics, checkpoints and the tokenizer go; nothing is written without it. */
   readonly runFolder?: string;
   /** What to do when runFolder holds a run: refuse, go on from its newest checkpoint, or rename it to `<name>.<time>`. */
-  readonly ifExists?: "fail" | "resume" | "setAside";
+  readonly ifExists?: IfExists;
   /** Kept in the run folder, so that the run can be promoted. */
   readonly tokenizer?: Tokenizer;
   /** Ends the run after the current step; the model is then consistent and a checkpoint is written.
    *  In a notebook, unless given, the interrupt of the cell. */
   readonly signal?: AbortSignal;
-  readonly onStep?: (record: StepRecord, recipe: Recipe) => void;
-  readonly onEvaluation?: (record: EvaluationRecord) => void;
-  /** When the run has ended in any way. */
-  readonly onEnd?: () => Promise<void>;
 }
 
 export interface TrainResult {
@@ -48,176 +58,278 @@ export interface TrainResult {
   readonly tokensPerSecond: number;
   /** mean over the last 20 steps */
   readonly trainLossNats: number;
+  /** of the last evaluation; NaN without one */
   readonly validationLossNats: number;
+  /** the evaluation of the lowest loss */
+  readonly best: ValidationPoint | undefined;
+  /** done: all steps were made; stopped: by the signal; earlyStop: patience was over; dataEnded: the source had no more */
+  readonly endReason: "done" | "stopped" | "earlyStop" | "dataEnded";
   /** true when the signal ended the run */
   readonly isStopped: boolean;
   readonly runFolder: string | undefined;
 }
 
-/** Name of the checkpoint folder in a run folder. */
-export const checkpointFolder = "checkpoints";
+/** Steps that trainLossNats is the mean of. */
+const recentSteps = 20;
 
-/** Trains a model on token ids and returns when the recipe's steps are done.
- *  @throws ConfigError E_CONFIG_*, TrainingError E_LOSS_NOT_FINITE, E_GRADIENT_NOT_FINITE, FileFormatError E_RUN_EXISTS, E_WRITE_FAILED */
-export async function train(model: Transformer, data: TrainingData, settings: Pick<Recipe, "steps"> & Partial<Recipe>, options: TrainOptions = {}): Promise<TrainResult> {
+/** Trains a model and returns when the recipe's steps are done.
+ *  @throws ConfigError E_CONFIG_*, E_WEIGHT_PATTERN; TrainingError E_LOSS_NOT_FINITE, E_GRADIENT_NOT_FINITE, E_LOSS_SPIKE,
+ *  E_GRADIENT_SPIKE, E_TRAINING_UNSTABLE; DataError E_BATCH_SHAPE, E_DATA_CURSOR; FileFormatError E_RUN_EXISTS, E_NO_CHECKPOINT, E_WRITE_FAILED */
+export async function train(model: Transformer, data: TrainingData, settings: RecipeSettings, options: TrainOptions = {}): Promise<TrainResult> {
   const run = new Run(model, data, wholeRecipe(settings), options);
+  let result: TrainResult | undefined;
   try {
-    return await run.toTheEnd();
+    await run.open();
+    result = await run.toTheEnd();
+    return result;
   } finally {
     run.dispose();
-    await options.onEnd?.();
+    await options.onEnd?.(result);
   }
 }
 
 class Run {
   private readonly model: Transformer;
-  private readonly data: TrainingData;
   private readonly recipe: Recipe;
   private readonly options: TrainOptions;
-  private readonly batches: TokenBatches;
+  private readonly source: BatchSource;
+  private readonly validationSets: readonly (readonly [name: string, data: EvaluationData])[];
   private readonly optimizer: AdamW;
-  private readonly log: MetricsLog | undefined;
+  private readonly monitor: GradientMonitor;
   private readonly flopsPerToken: number;
+  private log: MetricsLog | undefined;
   private step = 0;
+  private updates = 0;
   private tokens = 0;
   private seconds = 0;
+  private randomStream = 0;
+  private interventions = 0;
   private savedAtStep = -1;
+  private hasDataEnded = false;
   private validationLossNats = Number.NaN;
-  private readonly recentLosses: number[] = [];
+  private validations: readonly ValidationPoint[] = [];
+  private recentLosses: readonly number[] = [];
   private readonly started = { tokens: 0, seconds: 0 };
 
   constructor(model: Transformer, data: TrainingData, recipe: Recipe, options: TrainOptions) {
-    if (recipe.contextLength > model.config.contextLength) {
-      throw new ConfigError({
-        code: "E_CONFIG_CONTEXT_LENGTH", what: `the recipe's contextLength ${recipe.contextLength} exceeds the model's ${model.config.contextLength}`,
-        why: "the model takes no longer rows", fix: `set the recipe's contextLength to ${model.config.contextLength} or less`,
-      });
-    }
+    checkTogether(model, data, recipe, options);
     this.model = model;
-    this.data = data;
     this.recipe = recipe;
     this.options = { ...options, signal: options.signal ?? notebookSignal() };
-    this.batches = new TokenBatches(data.train, recipe);
-    this.optimizer = new AdamW(model.parameters(), recipe);
+    this.source = data.train instanceof Int32Array ? new TokenBatches(data.train, recipe) : data.train;
+    this.validationSets = validationSets(data.validation);
     this.flopsPerToken = modelSize({ ...model.config, contextLength: recipe.contextLength }).trainingFlopsPerToken;
-    this.log = options.runFolder === undefined ? undefined : this.openRunFolder(options.runFolder);
+    this.monitor = new GradientMonitor(recipe.monitor);
+    this.optimizer = new AdamW(model.parameters(), recipe);
   }
 
-  private openRunFolder(runFolder: string): MetricsLog {
-    const { ifExists = "fail", tokenizer } = this.options;
-    if (existsSync(runFolder) && readdirSync(runFolder).length > 0) {
-      if (ifExists === "fail") {
-        throw new FileFormatError({ code: "E_RUN_EXISTS", what: `${runFolder} holds a run already`, why: "training into it would mix two runs", fix: 'choose another runFolder, or ifExists: "resume" or "setAside"' });
-      }
-      if (ifExists === "setAside") renameSync(runFolder, `${runFolder}.${new Date().toISOString().replace(/[:.]/g, "-")}`);
-      else this.resume(readLatestCheckpoint(join(runFolder, checkpointFolder)));
-    }
-    writeFileWhole(join(runFolder, "recipe.json"), `${JSON.stringify({ model: this.model.config, recipe: this.recipe }, null, 2)}\n`);
-    if (tokenizer) writeFileWhole(join(runFolder, "tokenizer.json"), JSON.stringify(tokenizer.toJSON()));
-    return new MetricsLog(join(runFolder, "metrics.jsonl"), this.step);
+  /** Opens the run folder and goes on from its checkpoint, where it is to. */
+  async open(): Promise<void> {
+    const { runFolder, ifExists = "fail", tokenizer } = this.options;
+    if (runFolder === undefined) return;
+    const skipped: string[] = [];
+    const checkpoint = checkpointToResume(runFolder, ifExists, (text) => { console.warn(text); skipped.push(text); });
+    if (checkpoint) await this.resume(checkpoint);
+    this.log = openRunFolder(runFolder, { model: this.model.config, recipe: this.recipe }, tokenizer, checkpoint);
+    for (const what of skipped) this.record({ event: "checkpointSkipped", what });
+    const changes = checkpoint ? recipeChanges(checkpoint.state.recipe, this.recipe) : "";
+    if (changes !== "") this.record({ event: "recipeChanged", what: changes });
+    const { onNotFinite, onSpike } = this.recipe.monitor;
+    // A roll-back before the first checkpoint has to find one.
+    if (!checkpoint && (onNotFinite === "rollBack" || onSpike === "rollBack")) this.save();
   }
 
-  private resume(checkpoint: ReturnType<typeof readLatestCheckpoint>): void {
-    restoreCheckpoint(checkpoint, this.model, this.optimizer);
+  private async resume(checkpoint: Checkpoint): Promise<void> {
     const { state } = checkpoint;
-    this.batches.restore(state.cursor);
-    this.step = this.savedAtStep = state.step;
+    await this.source.restore(state.cursor);
+    this.returnTo(checkpoint);
     this.tokens = this.started.tokens = state.tokens;
     this.seconds = this.started.seconds = state.seconds;
+    this.randomStream = state.randomStream;
+    this.interventions = state.interventions;
+    this.monitor.restore(state.monitor);
+  }
+
+  /** Weights, buffers, moments and step as they were; not what was spent since: tokens, seconds, data and noise. */
+  private returnTo(checkpoint: Checkpoint): void {
+    restoreCheckpoint(checkpoint, this.model, this.optimizer);
+    const { state } = checkpoint;
+    this.step = this.savedAtStep = state.step;
+    this.updates = state.updates;
+    this.validations = state.validations;
     this.validationLossNats = state.validationLossNats;
+    this.recentLosses = state.recentLosses;
   }
 
   async toTheEnd(): Promise<TrainResult> {
     const { recipe, options } = this;
-    while (this.step < recipe.steps && !options.signal?.aborted) {
-      const record = await this.trainStep();
-      this.log?.append(record);
-      options.onStep?.(record, recipe);
-      if (this.step % recipe.evaluateEvery === 0 && this.step < recipe.steps) await this.evaluate(recipe.evaluationTokens);
-      if (this.step % recipe.checkpointEvery === 0) this.save();
+    while (this.goesOn()) {
+      const before = this.step;
+      await this.trainStep();
+      if (this.step > before) {
+        if (this.step % recipe.evaluateEvery === 0 && this.step < recipe.steps) await this.evaluate(false);
+        if (this.step % recipe.checkpointEvery === 0) this.save();
+      }
       await nextTurn(); // lets a notebook show progress and notice an interrupt
     }
-    if (!options.signal?.aborted) await this.evaluate();
-    if (this.savedAtStep !== this.step) this.save();
+    const last = this.validations.at(-1), isFinished = last?.isFinal && last.step === this.step;
+    if (!options.signal?.aborted && !isFinished) await this.finish();
+    this.save();
+    return this.result();
+  }
+
+  private goesOn(): boolean {
+    return this.step < this.recipe.steps && !this.options.signal?.aborted && !this.hasDataEnded && !isPatienceOver(this.validations, this.recipe.earlyStop);
+  }
+
+  private async finish(): Promise<void> {
+    const reason = this.endReason();
+    if (reason === "earlyStop") this.record({ event: "earlyStop", what: `${this.recipe.earlyStop?.patience} evaluations brought no lower validation loss` });
+    if (reason === "dataEnded") this.record({ event: "dataEnded", what: `the data ended before step ${this.recipe.steps}` });
+    await this.evaluate(true);
+  }
+
+  private endReason(): TrainResult["endReason"] {
+    if (this.options.signal?.aborted) return "stopped";
+    if (this.step >= this.recipe.steps) return "done";
+    return this.hasDataEnded ? "dataEnded" : "earlyStop";
+  }
+
+  private result(): TrainResult {
     const tokens = this.tokens - this.started.tokens, seconds = this.seconds - this.started.seconds;
     return {
       steps: this.step, tokens: this.tokens, seconds: this.seconds, tokensPerSecond: seconds > 0 ? tokens / seconds : 0,
       trainLossNats: this.recentLosses.reduce((sum, loss) => sum + loss, 0) / this.recentLosses.length,
-      validationLossNats: this.validationLossNats, isStopped: options.signal?.aborted ?? false, runFolder: options.runFolder,
+      validationLossNats: this.validationLossNats, best: bestValidation(this.validations), endReason: this.endReason(),
+      isStopped: this.options.signal?.aborted ?? false, runFolder: this.options.runFolder,
     };
   }
 
-  private async trainStep(): Promise<StepRecord> {
+  private async trainStep(): Promise<void> {
     const startedMs = performance.now();
-    const batch = this.batches.next();
-    const { lossNats, balanceLoss, zLoss, gradients, expertCounts } = await this.forwardBackward(batch);
-    const step = this.step + 1;
-    const learningRate = learningRateAt(step, this.recipe);
-    let gradientNorm: number;
-    try {
-      if (!Number.isFinite(lossNats)) {
-        throw new TrainingError({ code: "E_LOSS_NOT_FINITE", what: `the loss of step ${step} is ${lossNats}`, why: "training can't go on from it", fix: "lower learningRate, lengthen warmupSteps, and go on from the last checkpoint" });
-      }
-      gradientNorm = this.optimizer.update(gradients, step, learningRate);
-    } finally {
-      for (const gradient of gradients.values()) gradient.dispose();
-    }
-    this.model.afterStep(expertCounts);
-    const stepSeconds = (performance.now() - startedMs) / 1000;
-    this.step = step;
-    this.tokens += batch.inputs.length;
-    this.seconds += stepSeconds;
-    this.recentLosses.push(lossNats);
-    if (this.recentLosses.length > 20) this.recentLosses.shift();
-    const expertLoad = expertCounts.map((counts) => shares(counts));
-    const maxVio = expertLoad.reduce((sum, load) => sum + Math.max(...load) * load.length - 1, 0) / expertLoad.length;
-    return {
-      kind: "step", step, tokens: this.tokens, flops: this.tokens * this.flopsPerToken, seconds: this.seconds, lossNats, balanceLoss, zLoss,
-      learningRate, gradientNorm, tokensPerSecond: batch.inputs.length / stepSeconds, expertLoad, maxVio,
-    };
-  }
-
-  private async forwardBackward(batch: Batch): Promise<{ lossNats: number; balanceLoss: number; zLoss: number; gradients: Map<string, tf.Tensor>; expertCounts: Float64Array[] }> {
-    const weights = this.model.parameters();
-    const kept: { losses?: tf.Tensor1D; ids: tf.Tensor2D[] } = { ids: [] };
-    const { value, grads } = tf.variableGrads(() => {
-      const loss = batchLoss(this.model, batch, this.recipe.precision);
-      // variableGrads gives back the total only; what else is wanted of the step has to outlive its tidy.
-      kept.losses = tf.keep(tf.stack([loss.crossEntropy, loss.balance, loss.z]) as tf.Tensor1D);
-      kept.ids = loss.routing.map((record) => tf.keep(record.ids));
-      return loss.total;
-    }, [...weights.values()]);
-    value.dispose();
-    const [lossNats, balanceLoss, zLoss] = kept.losses ? await kept.losses.data<"float32">() : [];
-    kept.losses?.dispose();
-    const expertCounts = await Promise.all(kept.ids.map(async (ids) => countExperts(await ids.data<"int32">(), this.model.config.moe.numExperts)));
-    for (const ids of kept.ids) ids.dispose();
-    const gradients = new Map([...weights].map(([name, weight]) => [name, grads[weight.name]]));
-    return { lossNats, balanceLoss, zLoss, gradients, expertCounts };
-  }
-
-  private async evaluate(maxTokens?: number): Promise<void> {
-    const { batchSize, contextLength } = this.recipe;
-    const { signal } = this.options;
-    const measured = await evaluate(this.model, this.data.validation, { batchSize, contextLength, maxTokens, signal }).catch((error: unknown) => {
-      if (!signal?.aborted) throw error;
-      return undefined; // stopped half way: a part of the validation data would be another measure
+    const batches = await this.nextBatches();
+    if (batches.length === 0) { this.hasDataEnded = true; return; }
+    const { precision, seed, routerEntropyEvery } = this.recipe, step = this.step + 1;
+    const measured = await stepGradients(this.model, batches, this.optimizer.trained, {
+      precision, seed, randomStream: this.randomStream, withEntropy: routerEntropyEvery > 0 && step % routerEntropyEvery === 0,
     });
-    if (!measured) return;
-    const { lossNats, tokens } = measured;
-    this.validationLossNats = lossNats;
-    const record: EvaluationRecord = { kind: "evaluation", step: this.step, tokens: this.tokens, seconds: this.seconds, validationLossNats: lossNats, validationTokens: tokens };
+    this.randomStream += batches.length;
+    this.tokens += measured.tokens;
+    let update: ReturnType<Run["update"]>;
+    try {
+      update = this.update(measured, step);
+    } finally {
+      for (const gradient of measured.gradients.values()) gradient.dispose();
+    }
+    const stepSeconds = (performance.now() - startedMs) / 1000;
+    this.seconds += stepSeconds;
+    if (!update) return;
+    this.recentLosses = [...this.recentLosses, measured.lossNats].slice(-recentSteps);
+    const { tokens, seconds } = this;
+    const record = stepRecord({ step, tokens, seconds, flops: tokens * this.flopsPerToken, stepSeconds, isLimited: this.model.config.moe.capacity.kind !== "dropless", ...update }, measured, this.recipe);
+    this.log?.append(record);
+    this.options.onStep?.(record, this.recipe);
+  }
+
+  /** The micro-batches of a step; fewer, or none, where the source has no more. */
+  private async nextBatches(): Promise<Batch[]> {
+    const batches: Batch[] = [];
+    try {
+      while (batches.length < this.recipe.accumulationSteps) batches.push(checkBatch(await this.source.next()));
+    } catch (error) {
+      if (!(error instanceof DataError) || error.code !== "E_DATA_ENDED") throw error;
+    }
+    return batches;
+  }
+
+  /** Judges the step, then changes the weights.
+   *  @returns undefined when the weights stayed as they were */
+  private update(measured: StepGradients, step: number): { learningRate: number; gradientNorm: number; gradientNorms?: Record<string, number> } | undefined {
+    const { gradients, lossNats, expertCounts } = measured;
+    if (!this.react(this.monitor.judgeLoss(lossNats), step)) return undefined;
+    const gradientNorm = globalNorm([...gradients.values()]);
+    if (!this.react(this.monitor.judgeGradients(gradientNorm, gradients), step)) return undefined;
+    const layers = this.monitor.measure(step, this.optimizer.trained.keys(), gradients, expertCounts);
+    for (const finding of layers?.findings ?? []) this.record(finding, step);
+    const learningRate = learningRateAt(step, this.recipe);
+    this.optimizer.update(gradients, this.updates + 1, learningRate, gradientNorm);
+    this.model.afterStep(expertCounts.map(({ counts }) => counts));
+    this.updates += 1;
+    this.step = step;
+    return { learningRate, gradientNorm, ...(layers && { gradientNorms: layers.norms }) };
+  }
+
+  /** Does what the finding's policy says.
+   *  @returns true when the step is to be made all the same */
+  private react(finding: Finding | undefined, step: number): boolean {
+    if (!finding) return true;
+    if (finding.action === "record") { this.record(finding, step); return true; }
+    const { maxInterventions } = this.recipe.monitor;
+    const isOver = finding.action !== "stop" && this.interventions >= maxInterventions;
+    if (finding.action === "stop" || isOver) {
+      this.record({ ...finding, action: "stop" }, step);
+      throw stopped(finding, step, isOver ? maxInterventions : undefined);
+    }
+    this.interventions += 1;
+    if (finding.action === "skipStep") {
+      this.record(finding, step);
+      this.step = step;
+    } else this.rollBack(finding, step);
+    return false;
+  }
+
+  private rollBack(finding: Finding, step: number): void {
+    const skipped: string[] = [];
+    const checkpoint = readLatestCheckpoint(join(this.options.runFolder ?? "", checkpointFolder), (text) => { console.warn(text); skipped.push(text); });
+    this.returnTo(checkpoint);
+    for (const what of skipped) this.record({ event: "checkpointSkipped", what }, step);
+    this.record({ ...finding, toStep: this.step }, step);
+  }
+
+  private record(event: Omit<EventRecord, "kind" | "step" | "tokens">, step = this.step): void {
+    const record: EventRecord = { kind: "event", step, tokens: this.tokens, ...event };
+    this.log?.append(record);
+    this.options.onEvent?.(record);
+  }
+
+  private async evaluate(isFinal: boolean): Promise<void> {
+    const { batchSize, contextLength, evaluationTokens } = this.recipe, { signal } = this.options;
+    const sets: Record<string, { lossNats: number; tokens: number }> = {};
+    let first: { lossNats: number; tokens: number; markedLossNats: number } | undefined;
+    for (const [name, data] of this.validationSets) {
+      const measured = await evaluate(this.model, data, { batchSize, contextLength, markTokens: evaluationTokens, signal, ...(!isFinal && { maxTokens: evaluationTokens }) }).catch((error: unknown) => {
+        if (!signal?.aborted) throw error;
+        return undefined; // stopped half way: a part of the validation data would be another measure
+      });
+      if (!measured) return;
+      sets[name] = { lossNats: measured.lossNats, tokens: measured.tokens };
+      first ??= measured;
+    }
+    if (!first) return;
+    const { step, tokens, seconds } = this;
+    this.validationLossNats = first.lossNats;
+    this.validations = [...this.validations, { step, lossNats: first.markedLossNats, isFinal }];
+    const record: EvaluationRecord = {
+      kind: "evaluation", step, tokens, flops: tokens * this.flopsPerToken, seconds, validationLossNats: first.lossNats, validationTokens: first.tokens,
+      ...(this.validationSets.length > 1 && { sets }),
+    };
     this.log?.append(record);
     this.options.onEvaluation?.(record);
+    this.savedAtStep = -1; // the checkpoint of this step, if there is one, doesn't hold the evaluation
+    if (this.recipe.keepBest && bestValidation(this.validations)?.step === step) this.save();
   }
 
   private save(): void {
-    if (this.options.runFolder === undefined) return;
-    writeCheckpoint(join(this.options.runFolder, checkpointFolder), {
-      step: this.step, tokens: this.tokens, seconds: this.seconds, cursor: this.batches.cursor(), recipe: this.recipe, config: this.model.config,
-      validationLossNats: this.validationLossNats,
-    }, this.model, this.optimizer, this.recipe.keepCheckpoints);
-    this.savedAtStep = this.step;
+    const { runFolder, onCheckpoint } = this.options;
+    if (runFolder === undefined || this.savedAtStep === this.step) return;
+    this.log?.sync();
+    const { step, updates, tokens, seconds, randomStream, recipe, validationLossNats, validations, recentLosses, interventions } = this;
+    const path = writeCheckpoint(join(runFolder, checkpointFolder), {
+      step, updates, tokens, seconds, randomStream, cursor: this.source.cursor(), recipe, config: this.model.config, validationLossNats, validations,
+      metricsLines: this.log?.lines, recentLosses, monitor: this.monitor.state(), interventions,
+    }, this.model, this.optimizer, recipe.keepCheckpoints);
+    this.savedAtStep = step;
+    onCheckpoint?.({ path, step, isBest: bestValidation(validations)?.step === step });
   }
 
   dispose(): void {
@@ -225,13 +337,54 @@ class Run {
   }
 }
 
-function countExperts(ids: Int32Array, numExperts: number): Float64Array {
-  const counts = new Float64Array(numExperts);
-  for (const expert of ids) if (expert >= 0) counts[expert] += 1;
-  return counts;
+/** Settings that are right by themselves and can't be together. */
+function checkTogether(model: Transformer, data: TrainingData, recipe: Recipe, options: TrainOptions): void {
+  if (recipe.contextLength > model.config.contextLength) {
+    throw new ConfigError({
+      code: "E_CONFIG_CONTEXT_LENGTH", what: `the recipe's contextLength ${recipe.contextLength} exceeds the model's ${model.config.contextLength}`,
+      why: "the model takes no longer rows", fix: `set the recipe's contextLength to ${model.config.contextLength} or less`,
+    });
+  }
+  const { onNotFinite, onSpike } = recipe.monitor;
+  if (options.runFolder === undefined && (onNotFinite === "rollBack" || onSpike === "rollBack")) {
+    throw new ConfigError({ code: "E_CONFIG_ROLL_BACK", what: "the monitor is to roll back and there is no runFolder", why: "a roll-back returns to a checkpoint in the run folder", fix: "give a runFolder, or choose another policy" });
+  }
+  if (recipe.earlyStop && data.validation === undefined) {
+    throw new ConfigError({ code: "E_CONFIG_EARLY_STOP", what: "earlyStop is set and there is no validation data", why: "it watches the validation loss", fix: "give validation data, or leave earlyStop out" });
+  }
 }
 
-function shares(counts: Float64Array): number[] {
-  const total = counts.reduce((sum, count) => sum + count, 0);
-  return Array.from(counts, (count) => count / total);
+function validationSets(validation: TrainingData["validation"]): [string, EvaluationData][] {
+  if (validation === undefined) return [];
+  return validation instanceof Int32Array || typeof validation === "function" ? [["validation", validation]] : Object.entries(validation);
+}
+
+function checkBatch(batch: Batch): Batch {
+  const { batchSize: B, contextLength: T } = batch;
+  for (const name of ["inputs", "targets", "lossMask", "tokenMask", "documentStart"] as const) {
+    const values = batch[name];
+    if (values === undefined || values.length === B * T) continue;
+    throw new DataError({ code: "E_BATCH_SHAPE", what: `a batch of ${B} × ${T} tokens has ${values.length} values in ${name}`, why: "there has to be one for each token", fix: "look at the BatchSource that made it" });
+  }
+  return batch;
+}
+
+/** The settings that differ, in words; "" when none does. One that an earlier version didn't know is left out. */
+function recipeChanges(before: Recipe, now: Recipe): string {
+  const values = (recipe: object): Map<string, string> => new Map(Object.entries(recipe).map(([name, value]) => [name, JSON.stringify(value)]));
+  const next = values(now);
+  return [...values(before)].filter(([name, value]) => next.get(name) !== value).map(([name, value]) => `${name}: ${value} → ${next.get(name) ?? "none"}`).join("; ");
+}
+
+const stopCodes = {
+  lossNotFinite: "E_LOSS_NOT_FINITE", gradientNotFinite: "E_GRADIENT_NOT_FINITE", lossSpike: "E_LOSS_SPIKE", gradientSpike: "E_GRADIENT_SPIKE", deadLayer: "E_DEAD_LAYER",
+} as const satisfies Record<Finding["event"], string>;
+
+function stopped({ event, what }: Finding, step: number, interventions: number | undefined): TrainingError {
+  return new TrainingError({
+    code: interventions === undefined ? stopCodes[event] : "E_TRAINING_UNSTABLE",
+    what: `in step ${step} ${what}${interventions === undefined ? "" : `, after ${interventions} skipped steps and roll-backs`}`,
+    why: interventions === undefined ? "the recipe's monitor stops the run then, before the weights are touched" : "a run that has to be mended so often goes nowhere",
+    fix: "lower learningRate, lengthen warmupSteps, look at the data of that step, and go on from the last checkpoint",
+  });
 }

@@ -11,27 +11,32 @@ const loadWindowSteps = 20;
 
 /** Shows a run while it goes: a progress bar and one figure with losses and expert load. In a terminal the bar alone.
  *  Use: `await train(model, data, recipe, { ...watchTraining() })`. */
-export function watchTraining(): Required<Pick<TrainOptions, "onStep" | "onEvaluation" | "onEnd">> {
+export function watchTraining(): Required<Pick<TrainOptions, "onStep" | "onEvaluation" | "onEvent" | "onEnd">> {
   let bar: ProgressBar | undefined, figure: LiveDisplay | undefined, totalSteps = 0;
   const losses: LossPoint[] = [];
   const validation: LossPoint[] = [];
   const recentLoads: (readonly (readonly number[])[])[] = [];
+  /** of each row of a load: dense layers have none */
+  let layers: readonly number[] = [];
 
   // Drawn when it is shown, which is more seldom than a step.
   const picture: Displayable = {
     [displaySymbol]: () => trainingProgress({
       training: meanPoints(losses), validation,
-      load: (recentLoads[0] ?? []).flatMap((row, layer) => row.map((_, expert) => ({
-        layer, expert, share: recentLoads.reduce((sum, load) => sum + load[layer][expert], 0) / recentLoads.length,
+      load: (recentLoads[0] ?? []).flatMap((load, row) => load.map((_, expert) => ({
+        layer: layers[row], expert, share: recentLoads.reduce((sum, loads) => sum + loads[row][expert], 0) / recentLoads.length,
       }))),
     }, { totalSteps })[displaySymbol](),
   };
 
   return {
-    onStep: ({ step, lossNats, tokensPerSecond, expertLoad }, { steps }) => {
+    onStep: ({ step, lossNats, tokensPerSecond, expertLoad, routers }, { steps }) => {
       totalSteps = steps;
+      layers = routers.map(({ layer }) => layer);
       bar ??= new ProgressBar({ total: steps, label: "training", unit: "steps" });
       bar.update(step, { lossNats, tokensPerSecond });
+      // After a roll-back steps come again.
+      while (losses.length > 0 && losses[losses.length - 1].step >= step) losses.pop();
       losses.push({ step, lossNats });
       recentLoads.push(expertLoad);
       if (recentLoads.length > loadWindowSteps) recentLoads.shift();
@@ -43,6 +48,7 @@ export function watchTraining(): Required<Pick<TrainOptions, "onStep" | "onEvalu
       bar?.update(step, { validationLossNats });
       figure?.update(picture);
     },
+    onEvent: ({ step, event, action }) => { bar?.update(bar.done, { note: `${event} in step ${step}${action === undefined ? "" : ` (${action})`}` }); },
     onEnd: async () => {
       await bar?.close();
       await figure?.close();
