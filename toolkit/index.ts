@@ -38,7 +38,7 @@ export { toStorage } from "./ops/toStorage.ts";
 
 export type { ForwardContext } from "./nn/forwardContext.ts";
 export type { LoraConfig } from "./nn/lora.ts";
-export type { WeightScope } from "./nn/module.ts";
+export { WeightScope } from "./nn/module.ts";
 export { matchWeights, selectWeights } from "./nn/weightPatterns.ts";
 
 export { moeConfig, type CapacityConfig, type MoeConfig, type MoeSettings } from "./moe/config.ts";

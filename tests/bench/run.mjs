@@ -26,7 +26,7 @@ function asText({ case: name, value, unit, spread, runs, bench, ratio, ratioSpre
   const comparison = ratio === undefined ? "" : `${`${ratio} ± ${ratioSpread}`.padEnd(16)} of ${to}, ${toValue}`;
   const isReached = ratio === undefined ? value <= atMost : ratio >= bar;
   const verdict = bar ?? atMost ? `  (${bar === undefined ? `at most ${atMost}` : `at least ${bar}`}: ${isReached ? "reached" : "missed"})` : "";
-  const rest = Object.entries(others).map(([key, other]) => ` ${other} ${key}`).join("");
+  const rest = Object.entries(others).filter(([key]) => !key.startsWith("peer")).map(([key, other]) => ` ${other} ${key}`).join("");
   return `${figure}${comparison}${rest}${verdict}`.trimEnd();
 }
 

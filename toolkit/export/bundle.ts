@@ -1,5 +1,5 @@
 import { FileFormatError } from "../errors.ts";
-import { checkTransformerConfig, type TransformerConfig } from "../models/config.ts";
+import { transformerConfig, type TransformerConfig } from "../models/config.ts";
 import { Transformer } from "../models/transformer.ts";
 import { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { readSafetensors, writeSafetensors } from "./safetensors.ts";
@@ -58,7 +58,7 @@ export function readBundle(path: string): Bundle {
       why: `this version reads format ${bundleFormat}`, fix: "promote the run again with this version of moe-lab",
     });
   }
-  const config = checkTransformerConfig(JSON.parse(fileOf(folder, "config.json", path).toString("utf8")) as TransformerConfig);
+  const config = transformerConfig(JSON.parse(fileOf(folder, "config.json", path).toString("utf8")) as TransformerConfig);
   const tokenizer = Tokenizer.fromJSON(JSON.parse(fileOf(folder, "tokenizer.json", path).toString("utf8")));
   const model = new Transformer(config);
   try {

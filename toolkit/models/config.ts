@@ -53,7 +53,7 @@ export type TransformerSettings = OuterSettings & { readonly moe: MoeSettings };
 /** What a user has to say of a decoder without experts. */
 export type DenseTransformerSettings = OuterSettings & { readonly denseWidth: number; readonly moe?: undefined };
 
-/** Fills in the defaults and checks every setting. denseWidth is by default the width of a token's experts together, and
+/** Fills in the defaults, also for files of older versions, and checks every setting. denseWidth is by default the width of a token's experts together, and
  *  denseExpert their kind.
  *  @throws ConfigError E_CONFIG_* naming the setting */
 export function transformerConfig(settings: TransformerSettings | DenseTransformerSettings): TransformerConfig {
@@ -84,12 +84,6 @@ export function transformerConfig(settings: TransformerSettings | DenseTransform
     moe,
   };
   return checkSettings(config);
-}
-
-/** Fills in what files of older versions lack and checks every setting.
- *  @throws ConfigError E_CONFIG_* naming the setting */
-export function checkTransformerConfig(config: TransformerConfig): TransformerConfig {
-  return transformerConfig(config);
 }
 
 /** True where the layer has experts; 0 is the layer next to the embedding. */

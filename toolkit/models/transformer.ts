@@ -11,7 +11,7 @@ import { initialStandardDeviation, WeightScope, type ModelVariables } from "../n
 import { Norm, type Residual } from "../nn/norm.ts";
 import { embedding } from "../ops/embedding.ts";
 import { RandomSource } from "../random.ts";
-import { checkTransformerConfig, isSparseLayer, type TransformerConfig } from "./config.ts";
+import { transformerConfig, isSparseLayer, type TransformerConfig } from "./config.ts";
 
 /** What the router of one layer decided, kept for losses and analysis. */
 export interface RoutingRecord extends Routing {
@@ -84,7 +84,7 @@ export class Transformer {
   /** @param options.seed of the fresh weights; the same seed gives the same bits
    *  @throws ConfigError E_CONFIG_*, E_LORA_TARGET */
   constructor(given: TransformerConfig, options: { seed: number } = { seed: 0 }) {
-    const config = checkTransformerConfig(given);
+    const config = transformerConfig(given);
     this.config = config;
     const { vocabSize: V, width: C } = config;
     const scope = new WeightScope(this.variables, new RandomSource(options.seed), "", config.lora);

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { FileFormatError } from "../errors.ts";
-import { checkTransformerConfig, type TransformerConfig } from "../models/config.ts";
+import { transformerConfig, type TransformerConfig } from "../models/config.ts";
 import { modelSize } from "../models/count.ts";
 import { Figure } from "../plot/figure.ts";
 import { lineTrace } from "../plot/lineChart.ts";
@@ -136,7 +136,7 @@ function loadMetrics(name: string, folder: string): LoadedMetrics {
 
 function rowOf({ name, folder, model, steps, evaluations, events }: LoadedMetrics, settings: RunRow["settings"]): RunRow {
   const last = steps.at(-1), recent = steps.slice(-lastSteps);
-  const { totalParameters, activeParameters } = modelSize(checkTransformerConfig(model));
+  const { totalParameters, activeParameters } = modelSize(transformerConfig(model));
   // A loss that was not finite is null in the file.
   const losses = evaluations.map(({ validationLossNats }) => validationLossNats).filter(Number.isFinite);
   return {
