@@ -17,4 +17,4 @@ function report(runs: readonly StudyRun[]): string {
   return `${table(["model", `nats at ${(limits.tokens / 1e6).toFixed(2)} M tokens`, `at ${(limits.flops / 1e12).toFixed(1)} TFLOP`, `at ${limits.seconds.toFixed(0)} s`, "seconds of training"], rows)}\n${dense.length} seeds`;
 }
 
-await runStudy({ seeds: 2, recipe: { steps: 1200, batchSize: 8, contextLength: 128, learningRate: 3e-3, warmupSteps: 100, evaluateEvery: 50 } }, variants, report);
+await runStudy({ seeds: 2, recipe: { steps: 1200, batchSize: 8, contextLength: 128, learningRate: 3e-3, warmupSteps: 100, evaluateEvery: 100 } }, variants, report);

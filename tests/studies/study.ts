@@ -32,15 +32,15 @@ export interface StudyRun {
   readonly evaluations: readonly Evaluation[];
   /** of the whole validation text, after the last step; NaN where training broke down */
   readonly lossNats: number;
-  /** over the whole validation text, mean over layers; undefined for a dense model */
+  /** over the first tokens of the validation text, mean over layers; undefined for a dense model */
   readonly maxVioGlobal: number | undefined;
   /** steps whose loss is above the mean of the 20 before by more than spikeNats */
   readonly spikes: number;
   readonly secondsOfTraining: number;
 }
 
-const spikeNats = 0.3;
-const validationTokens = 32_768;
+const spikeNats = 1;
+const routedTokens = 32_768;
 
 /** The model of all studies, with what a variant changes; V tokens, 4 layers of width 128. */
 export function studyModel(vocabSize: number, moe: Partial<TransformerSettings["moe"]> = {}, others: Partial<TransformerSettings> = {}): TransformerConfig {
@@ -79,7 +79,7 @@ export async function runStudy(defaults: { seeds: number; recipe: RecipeSettings
   const runs: StudyRun[] = [];
   for (let seed = 1; seed <= seeds; seed += 1) {
     for (const variant of variants) {
-      const run = await trainVariant(variant, seed, { ...defaults.recipe, ...variant.recipe, steps, seed }, data);
+      const run = await trainVariant(variant, seed, { evaluationTokens: data.validation.length, ...defaults.recipe, ...variant.recipe, steps, seed }, data);
       appendFileSync(recordsPath, `${JSON.stringify(run)}\n`);
       console.log(`${variant.name}, seed ${seed}: ${run.lossNats.toFixed(4)} nats after ${run.secondsOfTraining.toFixed(0)} s${run.maxVioGlobal === undefined ? "" : `, MaxVio ${run.maxVioGlobal.toFixed(2)}`}${run.spikes > 0 ? `, ${run.spikes} spikes` : ""}`);
       runs.push(run);
@@ -106,7 +106,7 @@ async function trainVariant({ name, model: config }: Variant, seed: number, reci
   try {
     await train(model, data, recipe, { onStep, onEvaluation });
     const isSparse = evaluations.length > 0 && config.firstDenseLayers < config.numLayers;
-    const routing = isSparse ? await analyzeRouting(model, data.validation, { maxTokens: validationTokens, batchSize: 8 }) : undefined;
+    const routing = isSparse ? await analyzeRouting(model, data.validation, { maxTokens: routedTokens, batchSize: 8 }) : undefined;
     return { variant: name, seed, evaluations, lossNats: evaluations.at(-1)?.lossNats ?? Number.NaN, maxVioGlobal: routing?.toJSON().mean.maxVio, spikes, secondsOfTraining };
   } catch (error) {
     console.log(`${name}, seed ${seed}: ${error instanceof Error ? error.message.split("\n")[0] : String(error)}`);
@@ -130,7 +130,10 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   return [head, head.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`).join("\n");
 }
 
+/** Models whose costs should be equal may differ by this share. */
+const tolerance = 0.02;
+
 /** Validation loss at the last evaluation where `axis` is at most `limit`; undefined before the first. */
 export function lossAt(run: StudyRun, axis: "tokens" | "flops" | "seconds", limit: number): number | undefined {
-  return run.evaluations.filter((evaluation) => evaluation[axis] <= limit * 1.0001).at(-1)?.lossNats;
+  return run.evaluations.filter((evaluation) => evaluation[axis] <= limit * (1 + tolerance)).at(-1)?.lossNats;
 }
