@@ -1,12 +1,12 @@
 import { z } from "zod";
-import { ConfigError } from "../errors.ts";
-import { cursorFields, refuseCursor, type JsonValue } from "./batchSource.ts";
-import { countOf, type DataReport } from "./dataReport.ts";
+import type { JsonValue } from "./batchSource.ts";
+import type { DataReport } from "./dataReport.ts";
 import { openDataset, type DatasetOptions } from "./dataset.ts";
 import { checkSettings, datasetSchema } from "./datasetSettings.ts";
 import { sizeOf } from "./documentFields.ts";
 import { iterateDocuments, type DataDocument, type DocumentSource } from "./documents.ts";
-import { WeightedChoice, type ChoiceSettings } from "./weightedChoice.ts";
+import type { ChoiceSettings } from "./weightedChoice.ts";
+import { WeightedSources } from "./weightedSources.ts";
 
 const mixtureSchema = z.strictObject({
   sources: z.array(z.strictObject({
@@ -49,58 +49,35 @@ export interface MixtureOptions {
 export class Mixture implements DocumentSource {
   readonly names: readonly string[];
   private readonly sources: readonly MixtureSource[];
-  private readonly options: Required<MixtureOptions>;
-  private readonly choice: WeightedChoice;
-  private isOpen: boolean[];
-  private documents: number[];
-  private characters: number[];
+  private readonly mixed: WeightedSources<DataDocument>;
 
   /** @throws ConfigError E_MIXTURE_WEIGHT, E_MIXTURE_NAMES */
   constructor(sources: readonly MixtureSource[], { choice = { kind: "largestDeficit" }, unit = "documents", whenSourceEnds = "continue" }: MixtureOptions = {}) {
-    this.names = checkNames(sources);
     this.sources = sources;
-    this.options = { choice, unit, whenSourceEnds };
-    this.choice = new WeightedChoice(sources.map(({ weight }) => weight), choice);
-    this.isOpen = sources.map(() => true);
-    this.documents = sources.map(() => 0);
-    this.characters = sources.map(() => 0);
+    this.mixed = new WeightedSources(sources.map(({ name, weight, documents }) => ({ name, weight, stream: documents })), {
+      choice, whenSourceEnds, shareOf: unit === "documents" ? () => 1 : sizeOf, sizeOf, identity: { choice, unit, whenSourceEnds },
+    });
+    this.names = this.mixed.names;
   }
 
   async next(): Promise<DataDocument | undefined> {
-    for (let index = this.choice.choose(this.isOpen); index >= 0; index = this.choice.choose(this.isOpen)) {
-      const document = await this.sources[index].documents.next();
-      if (document) {
-        const size = sizeOf(document);
-        this.choice.add(index, this.options.unit === "documents" ? 1 : size);
-        this.documents[index] += 1;
-        this.characters[index] += size;
-        return { ...document, domain: index };
-      }
-      if (this.options.whenSourceEnds === "stop") this.isOpen.fill(false);
-      this.isOpen[index] = false;
-    }
-    return undefined;
+    const next = await this.mixed.next();
+    return next && { ...next.item, domain: next.index };
   }
 
   cursor(): JsonValue {
-    return { mixture: this.identity(), choice: this.choice.state(), sources: this.sources.map(({ documents }, i) =>
-      ({ cursor: documents.cursor(), isOpen: this.isOpen[i], documents: this.documents[i], characters: this.characters[i] })) };
+    return this.mixed.cursor();
   }
 
-  async restore(cursor: JsonValue): Promise<void> {
-    const fields = cursorFields(cursor);
-    if (fields.mixture !== this.identity()) refuseCursor("the cursor was taken from another mixture");
-    if (!Array.isArray(fields.sources) || fields.sources.length !== this.sources.length) refuseCursor("the cursor belongs to a mixture of other sources");
-    const states = (fields.sources as JsonValue[]).map((state) => cursorFields(state));
-    this.choice.restore(fields.choice);
-    this.isOpen = states.map(({ isOpen }) => isOpen === true);
-    this.documents = states.map((state) => countOf(state, "documents"));
-    this.characters = states.map((state) => countOf(state, "characters"));
-    for (const [i, { cursor: own }] of states.entries()) await this.sources[i].documents.restore(own);
+  restore(cursor: JsonValue): Promise<void> {
+    return this.mixed.restore(cursor);
   }
 
   report(): DataReport {
-    const reports = this.sources.map(({ documents }, i) => ({ ...documents.report(), documents: this.documents[i], characters: this.characters[i] }));
+    const reports = this.sources.map(({ documents }, i) => {
+      const { items, size } = this.mixed.given(i);
+      return { ...documents.report(), documents: items, characters: size };
+    });
     const sum = (count: (report: DataReport) => number) => reports.reduce((total, report) => total + count(report), 0);
     return {
       read: sum(({ read }) => read), kept: sum(({ kept }) => kept), duplicates: sum(({ duplicates }) => duplicates), epochs: Math.min(...reports.map(({ epochs }) => epochs)),
@@ -116,17 +93,6 @@ export class Mixture implements DocumentSource {
   [Symbol.asyncIterator](): AsyncGenerator<DataDocument> {
     return iterateDocuments(this);
   }
-
-  private identity(): string {
-    return JSON.stringify([this.sources.map(({ name, weight }) => [name, weight]), this.options]);
-  }
-}
-
-/** @throws ConfigError E_MIXTURE_NAMES when two sources have one name */
-export function checkNames(sources: readonly { readonly name: string }[]): readonly string[] {
-  const names = sources.map(({ name }) => name);
-  if (new Set(names).size === names.length) return names;
-  throw new ConfigError({ code: "E_MIXTURE_NAMES", what: `two sources of the mixture have one name: ${names.join(", ")}`, why: "reports tell them apart by it", fix: "name each source differently" });
 }
 
 function sumByName(counts: readonly Readonly<Record<string, number>>[]): Record<string, number> {

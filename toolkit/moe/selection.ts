@@ -1,26 +1,11 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { bestOfRows } from "../ops/bestOfRows.ts";
 
 /** The K best experts of each token on the host, best first; ties go to the lower id and NaN counts as the lowest score.
  *  @param scores [N·E]; −Infinity: the expert can't be chosen
  *  @returns [N·K], −1 where fewer than K can be chosen */
 export function bestExperts(scores: ArrayLike<number>, N: number, E: number, K: number): Int32Array {
-  const ids = new Int32Array(N * K).fill(-1);
-  const isTaken = new Uint8Array(E);
-  for (let n = 0; n < N; n++) {
-    isTaken.fill(0);
-    for (let k = 0; k < K; k++) {
-      let best = -1;
-      for (let e = 0; e < E; e++) {
-        const score = scores[n * E + e];
-        if (isTaken[e] || score === -Infinity) continue;
-        if (best < 0 || score > scores[n * E + best] || (Number.isNaN(scores[n * E + best]) && !Number.isNaN(score))) best = e;
-      }
-      if (best < 0) break;
-      isTaken[best] = 1;
-      ids[n * K + k] = best;
-    }
-  }
-  return ids;
+  return bestOfRows(scores, N, E, K, -Infinity);
 }
 
 /** What bestExperts chooses by: score + bias, −Infinity for experts that are left out. A loop, because Float64Array.from with a

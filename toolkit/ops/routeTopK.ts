@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { hasNativeKernel, registerNativeKernel } from "../backend/nativeKernel.ts";
 import { RoutingError } from "../errors.ts";
+import { bestOfRows } from "./bestOfRows.ts";
 import { oneHotRows } from "./oneHotRows.ts";
 import { runKernel } from "./runKernel.ts";
 import { checkShapes } from "./shapes.ts";
@@ -44,7 +45,7 @@ export function routeTopK(logits: tf.Tensor, settings: RouteTopKSettings): TopKR
 function composedRouteTopK(logits: tf.Tensor, { expertsPerToken, renormalize }: RouteTopKSettings): TopKRoute {
   const [N, E] = logits.shape;
   return tf.tidy(() => {
-    const ids = tf.tensor2d(selectTopK(logits.dataSync<"float32">(), N, E, expertsPerToken), [N, expertsPerToken], "int32");
+    const ids = tf.tensor2d(bestOfRows(logits.dataSync<"float32">(), N, E, expertsPerToken), [N, expertsPerToken], "int32");
     const probabilities = tf.softmax<tf.Tensor2D>(logits as tf.Tensor2D);
     // A product with one-hot rows instead of a gather: tfjs has a gradient for it on every backend.
     const chosen = oneHotRows(ids, E);
@@ -52,26 +53,6 @@ function composedRouteTopK(logits: tf.Tensor, { expertsPerToken, renormalize }: 
     const weights: tf.Tensor2D = renormalize ? tf.div(kept, tf.sum(kept, 1, true)) : kept;
     return { ids, weights, probabilities };
   });
-}
-
-/** Ids of the K largest of each row, best first. On the host, because backends differ in how tf.topk breaks ties. */
-function selectTopK(scores: Float32Array, N: number, E: number, K: number): Int32Array {
-  const ids = new Int32Array(N * K);
-  const isTaken = new Uint8Array(E);
-  for (let n = 0; n < N; n++) {
-    isTaken.fill(0);
-    for (let k = 0; k < K; k++) {
-      let best = -1;
-      for (let e = 0; e < E; e++) {
-        if (isTaken[e]) continue;
-        const score = scores[n * E + e];
-        if (best < 0 || score > scores[n * E + best] || (Number.isNaN(scores[n * E + best]) && !Number.isNaN(score))) best = e;
-      }
-      isTaken[best] = 1;
-      ids[n * K + k] = best;
-    }
-  }
-  return ids;
 }
 
 interface RouteTopKAttrs extends RouteTopKSettings {

@@ -1,7 +1,6 @@
-import { cursorFields, refuseCursor, type JsonValue } from "../batchSource.ts";
-import { countOf } from "../dataReport.ts";
-import { checkNames } from "../mixture.ts";
-import { WeightedChoice, type ChoiceSettings } from "../weightedChoice.ts";
+import type { JsonValue } from "../batchSource.ts";
+import type { ChoiceSettings } from "../weightedChoice.ts";
+import { WeightedSources } from "../weightedSources.ts";
 import { RowBatches, type Row, type RowBatchesOptions, type RowSource } from "./rows.ts";
 import type { SequenceCounts } from "./sequences.ts";
 
@@ -25,48 +24,31 @@ export interface MixedRowsOptions {
 export class MixedRows implements RowSource {
   readonly names: readonly string[];
   private readonly sources: readonly RowMixtureSource[];
-  private readonly options: Required<MixedRowsOptions>;
-  private readonly choice: WeightedChoice;
-  private isOpen: boolean[];
-  private rowCounts: number[];
+  private readonly label: MixedRowsOptions["label"];
+  private readonly mixed: WeightedSources<Row>;
 
   /** @throws ConfigError E_MIXTURE_WEIGHT, E_MIXTURE_NAMES */
   constructor(sources: readonly RowMixtureSource[], { choice = { kind: "largestDeficit" }, label, whenSourceEnds = "continue" }: MixedRowsOptions) {
-    this.names = checkNames(sources);
     this.sources = sources;
-    this.options = { choice, label, whenSourceEnds };
-    this.choice = new WeightedChoice(sources.map(({ weight }) => weight), choice);
-    this.isOpen = sources.map(() => true);
-    this.rowCounts = sources.map(() => 0);
+    this.label = label;
+    this.mixed = new WeightedSources(sources.map(({ name, weight, rows }) => ({ name, weight, stream: rows })), {
+      choice, whenSourceEnds, shareOf: () => 1, sizeOf: () => 1, identity: { choice, label, whenSourceEnds },
+    });
+    this.names = this.mixed.names;
   }
 
   async next(): Promise<Row | undefined> {
-    for (let index = this.choice.choose(this.isOpen); index >= 0; index = this.choice.choose(this.isOpen)) {
-      const row = await this.sources[index].rows.next();
-      if (row) {
-        this.choice.add(index, 1);
-        this.rowCounts[index] += 1;
-        return this.options.label === "task" ? { ...row, task: index } : { ...row, domain: index };
-      }
-      if (this.options.whenSourceEnds === "stop") this.isOpen.fill(false);
-      this.isOpen[index] = false;
-    }
-    return undefined;
+    const next = await this.mixed.next();
+    if (!next) return undefined;
+    return this.label === "task" ? { ...next.item, task: next.index } : { ...next.item, domain: next.index };
   }
 
   cursor(): JsonValue {
-    return { mixture: this.identity(), choice: this.choice.state(), sources: this.sources.map(({ rows }, i) => ({ cursor: rows.cursor(), isOpen: this.isOpen[i], rows: this.rowCounts[i] })) };
+    return this.mixed.cursor();
   }
 
-  async restore(cursor: JsonValue): Promise<void> {
-    const fields = cursorFields(cursor);
-    if (fields.mixture !== this.identity()) refuseCursor("the cursor was taken from another mixture");
-    if (!Array.isArray(fields.sources) || fields.sources.length !== this.sources.length) refuseCursor("the cursor belongs to a mixture of other sources");
-    const states = (fields.sources as JsonValue[]).map((state) => cursorFields(state));
-    this.choice.restore(fields.choice);
-    this.isOpen = states.map(({ isOpen }) => isOpen === true);
-    this.rowCounts = states.map((state) => countOf(state, "rows"));
-    for (const [i, { cursor: own }] of states.entries()) await this.sources[i].rows.restore(own);
+  restore(cursor: JsonValue): Promise<void> {
+    return this.mixed.restore(cursor);
   }
 
   report(): SequenceCounts {
@@ -78,15 +60,11 @@ export class MixedRows implements RowSource {
 
   /** What each source gave, by name. */
   reportBySource(): Readonly<Record<string, SequenceCounts & { readonly rows: number }>> {
-    return Object.fromEntries(this.sources.map(({ name, rows }, i) => [name, { ...rows.report(), rows: this.rowCounts[i] }]));
+    return Object.fromEntries(this.sources.map(({ name, rows }, i) => [name, { ...rows.report(), rows: this.mixed.given(i).items }]));
   }
 
   async close(): Promise<void> {
     for (const { rows } of this.sources) await rows.close();
-  }
-
-  private identity(): string {
-    return JSON.stringify([this.sources.map(({ name, weight }) => [name, weight]), this.options]);
   }
 }
 
