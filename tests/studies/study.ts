@@ -137,3 +137,11 @@ const tolerance = 0.02;
 export function lossAt(run: StudyRun, axis: "tokens" | "flops" | "seconds", limit: number): number | undefined {
   return run.evaluations.filter((evaluation) => evaluation[axis] <= limit * (1 + tolerance)).at(-1)?.lossNats;
 }
+
+/** Tokens after which validation loss is down to `lossNats`, on the straight line between two evaluations; undefined if it never is. */
+export function tokensTo({ evaluations }: StudyRun, lossNats: number): number | undefined {
+  const at = evaluations.findIndex((evaluation) => evaluation.lossNats <= lossNats);
+  if (at < 1) return undefined;
+  const before = evaluations[at - 1], after = evaluations[at];
+  return before.tokens + (after.tokens - before.tokens) * (before.lossNats - lossNats) / (before.lossNats - after.lossNats);
+}
