@@ -16,7 +16,7 @@ beforeAll(async () => {
   for (const weight of model.parameters().values()) if (weight.rank > 1) weight.assign(tf.mul(weight, 30));
 });
 
-async function textOf(settings: Parameters<typeof generate>[3], prompt = "the whale"): Promise<{ text: string; ids: number[] }> {
+async function textOf(settings: Parameters<typeof generate>[3], prompt: string | Int32Array = "the whale"): Promise<{ text: string; ids: number[] }> {
   let text = "";
   const ids: number[] = [];
   for await (const piece of generate(model, tokenizer, prompt, settings)) { text += piece.text; ids.push(piece.id); }
@@ -54,6 +54,18 @@ describe("generating text", () => {
     const { text } = await textOf({ maxTokens: 12, temperature: 1, seed: 5 });
     const stop = text.slice(4, 7);
     expect((await textOf({ maxTokens: 12, temperature: 1, seed: 5, stop })).text).toBe(text.slice(0, text.indexOf(stop)));
+  });
+
+  test("ends with a stop token and leaves its text out", async () => {
+    const { ids } = await textOf({ maxTokens: 12, temperature: 1, seed: 5 });
+    const at = ids.findIndex((id, i) => i > 2 && !ids.slice(0, i).includes(id));
+    const stopped = await textOf({ maxTokens: 12, temperature: 1, seed: 5, stopTokens: [ids[at]] });
+    expect(stopped).toEqual({ ids: ids.slice(0, at + 1), text: tokenizer.decode(Int32Array.from(ids.slice(0, at))) });
+  });
+
+  test("goes on from token ids as from their text", async () => {
+    const settings = { maxTokens: 6, temperature: 1, seed: 5 };
+    expect(await textOf(settings, tokenizer.encode("the whale"))).toEqual(await textOf(settings, "the whale"));
   });
 
   test("leaves no tensors behind", async () => {

@@ -149,6 +149,7 @@ describe("the decoder", () => {
 
 describe("configs that cannot be", () => {
   test.each<[string, Partial<TransformerSettings>, string]>([
+    ["a misspelt setting", { numLayer: 3 } as Partial<TransformerSettings>, "E_CONFIG_UNKNOWN"],
     ["more experts per token than experts", { moe: { ...small.moe, expertsPerToken: 5 } }, "E_CONFIG_EXPERTS_PER_TOKEN"],
     ["heads that don't divide the width", { numHeads: 5 }, "E_CONFIG_HEADS"],
     ["key/value heads that don't divide the heads", { numKeyValueHeads: 2 }, "E_CONFIG_KEY_VALUE_HEADS"],

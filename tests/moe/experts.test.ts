@@ -1,7 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, test } from "vitest";
 import { moeConfig, type MoeConfig, type MoeSettings } from "../../toolkit/moe/config.ts";
-import { fineGrained, gatedKinds, isFeedForward, plainKinds, type ExpertConfig, type FeedForwardConfig, type ResidualConfig, type SharedExpertsConfig, type SingleExpertConfig } from "../../toolkit/moe/expertConfig.ts";
+import { fineGrained, isFeedForward, type ExpertConfig, type FeedForwardConfig, type ResidualConfig, type SharedExpertsConfig, type SingleExpertConfig } from "../../toolkit/moe/expertConfig.ts";
+import { feedForwardKinds } from "../../toolkit/ops/feedForwardKinds.ts";
 import { createExperts } from "../../toolkit/moe/experts.ts";
 import { registerExpert } from "../../toolkit/moe/experts/custom.ts";
 import { DenseFeedForward } from "../../toolkit/moe/experts/dense.ts";
@@ -90,7 +91,7 @@ function expectEqual(
 }
 
 const singleKinds: [string, SingleExpertConfig][] = [
-  ...[...gatedKinds, ...plainKinds].flatMap((kind): [string, SingleExpertConfig][] => [[kind, { kind }], [`${kind} with bias`, { kind, bias: true }]]),
+  ...feedForwardKinds.flatMap((kind): [string, SingleExpertConfig][] => [[kind, { kind }], [`${kind} with bias`, { kind, bias: true }]]),
   ["zero", { kind: "zero" }],
   ["copy", { kind: "copy" }],
   ["constant", { kind: "constant" }],
@@ -138,7 +139,7 @@ describe.each(backends)("on %s", (backend) => {
     got.dataSync().forEach((value, i) => { expect(Math.abs(value - wanted[i])).toBeLessThan(2e-5); });
   });
 
-  test.each([...gatedKinds, ...plainKinds])("one %s expert that every token chooses is the dense feed-forward part, in outputs and gradients", (kind) => {
+  test.each(feedForwardKinds)("one %s expert that every token chooses is the dense feed-forward part, in outputs and gradients", (kind) => {
     const variables = emptyVariables();
     const layer = createExperts({ width: C, numLayers: 1 }, moe({ numExperts: 1, expertsPerToken: 1, experts: { kind, bias: true } }), scopeOver(variables));
     const plan = planDispatch(tf.zeros([N, K], "int32"), 1);

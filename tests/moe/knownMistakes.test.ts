@@ -1,5 +1,8 @@
-/** "Mistakes seen in other libraries", items 1 to 7 of the project's page of definitions, each as a test. */
+/** "Mistakes seen in other libraries" of the project's page of definitions, each as a test. */
 import * as tf from "@tensorflow/tfjs-core";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { withActivationStorage } from "../../toolkit/backend/activationStorage.ts";
 import { chooseBackend } from "../../toolkit/backend/choose.ts";
@@ -13,7 +16,9 @@ import type { RouterSettings } from "../../toolkit/moe/routerConfig.ts";
 import { registerRouter } from "../../toolkit/moe/routers/custom.ts";
 import { WeightScope, type ModelVariables } from "../../toolkit/nn/module.ts";
 import { RandomSource } from "../../toolkit/random.ts";
+import { addLora } from "../../toolkit/surgery/lora.ts";
 import { batchLoss } from "../../toolkit/train/loss.ts";
+import { train } from "../../toolkit/train/trainer.ts";
 import { softmax, sum } from "./plainRouters.ts";
 import { benchOf, chosenIds, contextOf, distance, identity, randomRows, toRows, training } from "./routerBench.ts";
 
@@ -179,5 +184,59 @@ describe("mistake 7: the loss-free bias in the combine weights", () => {
     const bench = benchOf(4, { numExperts: E, expertsPerToken: 2, router: { kind: "sigmoid" } });
     expect(bench.variables.buffers.get("bias")?.trainable).toBe(false);
     expect([...bench.variables.weights.keys()]).toEqual(["gate"]);
+  });
+});
+
+describe("mistake 8: a layer that replaces the residual block, and no causal mask", () => {
+  const logitsOf = (model: Transformer, ids: readonly number[]): number[] => Array.from(model.forward(tf.tensor2d([...ids], [1, ids.length], "int32")).logits.dataSync());
+
+  test("experts and attention that give 0 leave the embedding, normed, as the last layer sees it", () => {
+    const model = modelWith({}), ids = [4, 11, 2];
+    for (const [name, weight] of model.parameters()) if (/(down|output)$/.test(name)) weight.assign(tf.zerosLike(weight));
+    const embedding = toRows(model.parameters().get("embedding") as tf.Tensor2D), { normEpsilon } = model.config;
+    const expected = ids.flatMap((id) => {
+      const root = Math.sqrt(sum(embedding[id].map((x) => x * x)) / 16 + normEpsilon);
+      return embedding.map((row) => sum(row.map((x, c) => x * embedding[id][c])) / root);
+    });
+    logitsOf(model, ids).forEach((logit, i) => { expect(logit).toBeCloseTo(expected[i], 4); });
+  });
+
+  test("every earlier token and no later one reaches a score", () => {
+    const model = modelWith({}), ids = [4, 11, 2, 9, 17], changed = 2;
+    const before = logitsOf(model, ids), after = logitsOf(model, ids.map((id, t) => (t === changed ? 5 : id)));
+    const moves = ids.map((_, t) => before.slice(t * V, (t + 1) * V).some((logit, v) => logit !== after[t * V + v]));
+    expect(moves).toEqual([false, false, true, true, true]);
+  });
+});
+
+describe("mistake 9: optimizer, random numbers and the place in the data missing from checkpoints", () => {
+  // tests/train/killedRun.test.ts compares whole runs bit for bit, whenever they are killed.
+  const corpus = Int32Array.from({ length: 400 }, (_, i) => (i * 7) % V);
+  test("a run with noise and dropout that is stopped and resumed has the losses of one that wasn't", async () => {
+    const folder = (name: string): string => join(mkdtempSync(join(tmpdir(), "moe-lab-resume-")), name);
+    const recipe = { steps: 6, batchSize: 2, contextLength: T, warmupSteps: 2, checkpointEvery: 3, seed: 4 };
+    const make = (): Transformer => modelWith({ router: { kind: "noisyTopK" }, expertDropout: 0.2 });
+    const lossesOf = async (path: string, halfway: boolean): Promise<number[]> => {
+      const losses: number[] = [], stop = new AbortController();
+      const onStep = ({ step, lossNats }: { step: number; lossNats: number }): void => { losses.push(lossNats); if (halfway && step === 3) stop.abort(); };
+      await train(make(), { train: corpus, validation: corpus.slice(0, 64) }, recipe, { runFolder: path, onStep, signal: stop.signal });
+      if (halfway) await train(make(), { train: corpus, validation: corpus.slice(0, 64) }, recipe, { runFolder: path, ifExists: "resume", onStep: ({ lossNats }) => { losses.push(lossNats); } });
+      return losses;
+    };
+    expect(await lossesOf(folder("stopped"), true)).toEqual(await lossesOf(folder("whole"), false));
+  });
+});
+
+describe("mistake 10: low-rank adapters that skip the experts' fused weights", () => {
+  test("every expert of a stacked weight gets an adapter, trained by a gradient of its own", () => {
+    const { model } = addLora(modelWith({}), { rank: 2, targets: ["layers.*.moe.experts.*"] });
+    const adapters = [...model.parameters()].filter(([name]) => /experts\.(gateUp|down)\.loraB$/.test(name));
+    expect(adapters.map(([, weight]) => weight.shape[0])).toEqual([E, E, E, E]);
+    const ids = tf.tensor2d(Array.from({ length: 2 * T }, (_, i) => (i * 5) % V), [2, T], "int32");
+    const { grads } = tf.variableGrads(() => tf.sum<tf.Scalar>(tf.square(model.forward(ids).logits)), adapters.map(([, weight]) => weight));
+    for (const [name, weight] of adapters) {
+      const sizes = Array.from(tf.sum(tf.abs(grads[weight.name]), [1, 2]).dataSync());
+      expect(sizes.filter((size) => size > 0).length, name).toBe(E);
+    }
   });
 });

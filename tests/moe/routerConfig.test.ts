@@ -40,6 +40,10 @@ describe("MoE configs that cannot be", () => {
   const router = (settings: RouterSettings, change: Partial<MoeSettings> = {}): Partial<MoeSettings> => ({ router: settings, ...change });
   test.each<[string, Partial<MoeSettings>, string]>([
     ["a router that isn't there", router({ kind: "topq" } as unknown as RouterSettings), "E_CONFIG_KIND"],
+    ["a misspelt setting", { expertWdith: 8 } as Partial<MoeSettings>, "E_CONFIG_UNKNOWN"],
+    ["a setting of another router", router({ kind: "topK", jitter: 0.1 } as unknown as RouterSettings), "E_CONFIG_UNKNOWN"],
+    ["a misspelt setting of the capacity", { capacity: { kind: "factor", factr: 2 } as never }, "E_CONFIG_UNKNOWN"],
+    ["a misspelt setting of the groups", router({ kind: "topK", groupLimit: { numGroups: 2, groupsPerTokn: 1 } as never }), "E_CONFIG_UNKNOWN"],
     ["Switch with two experts a token", router({ kind: "switch" }), "E_CONFIG_SWITCH"],
     ["jitter of 1", router({ kind: "switch", jitter: 1 }, { expertsPerToken: 1 }), "E_CONFIG_SHARE"],
     ["one renormalized expert of top-k", router({ kind: "topK", renormalize: true }, { expertsPerToken: 1 }), "E_CONFIG_TOP1_RENORMALIZE"],

@@ -52,14 +52,14 @@ describe.runIf(backends.includes("native"))("in a scope of withActivationStorage
 
   test("what the experts keep for the backward pass takes half the bytes, and is let go of afterwards", () => {
     const { largeSample, ...op } = named("expertFeedForward");
-    const { x, weights, ids, gateUp, down } = tensors(largeSample);
+    const { x, weights, ids, first, down } = tensors(largeSample);
     const slots = largeSample.inputs.ids.values.filter((id) => id >= 0).length;
-    const [twoH, tokens] = [gateUp.shape[2] ?? 0, x.size];
+    const [twoH, tokens] = [first.shape[2] ?? 0, x.size];
     const keptBytes = floatStorages.map((storage) => {
       const before = storedBytes();
       let duringBytes = 0;
       const gradient = tf.grad((input: tf.Tensor) => {
-        const [y] = withActivationStorage(storage, () => op.run({ x: input, weights, ids, gateUp, down }, largeSample.settings));
+        const [y] = withActivationStorage(storage, () => op.run({ x: input, weights, ids, first, down }, largeSample.settings));
         const planBytes = 4 * (ids.size + slots + down.shape[0] + 1);
         duringBytes = storedBytes() - before - planBytes;
         return y;

@@ -5,7 +5,7 @@ export interface Operand {
   readonly values: Float64Array;
 }
 export type Operands = Readonly<Record<string, Operand>>;
-export type Settings = Readonly<Record<string, number | boolean>>;
+export type Settings = Readonly<Record<string, number | boolean | string>>;
 export type Definition = (inputs: Operands, settings: Settings) => Float64Array[];
 
 const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
@@ -146,20 +146,36 @@ function combine({ rows, weights, ids }: Operands, settings: Settings): Float64A
   return [y];
 }
 
-function expertFeedForward({ x, weights, ids, gateUp, down }: Operands): Float64Array[] {
+/** The activation of each kind; Φ by Simpson's rule over the density of the normal law. */
+const activations: Readonly<Record<string, (g: number) => number>> = {
+  swiglu: (g) => g / (1 + Math.exp(-g)), silu: (g) => g / (1 + Math.exp(-g)),
+  geglu: (g) => g * normalDistribution(g), gelu: (g) => g * normalDistribution(g),
+  reglu: (g) => Math.max(0, g), relu: (g) => Math.max(0, g), relu2: (g) => Math.max(0, g) ** 2,
+  glu: (g) => 1 / (1 + Math.exp(-g)),
+};
+
+function normalDistribution(x: number): number {
+  const steps = 200, width = x / steps;
+  const density = (t: number): number => Math.exp(-t * t / 2) / Math.sqrt(2 * Math.PI);
+  let sum = density(0) + density(x);
+  for (let i = 1; i < steps; i++) sum += (i % 2 === 1 ? 4 : 2) * density(i * width);
+  return 0.5 + sum * width / 3;
+}
+
+function expertFeedForward({ x, weights, ids, first, down }: Operands, { kind }: Settings): Float64Array[] {
   const [N, K] = ids.shape;
   const [, H, C] = down.shape;
-  const y = new Float64Array(N * C);
+  const columns = first.shape[2], y = new Float64Array(N * C);
   for (let n = 0; n < N; n++) for (let k = 0; k < K; k++) {
     const e = ids.values[n * K + k];
     if (e < 0) continue;
     for (let h = 0; h < H; h++) {
-      let [gate, up] = [0, 0];
-      for (let c = 0; c < C; c++) {
-        gate += x.values[n * C + c] * gateUp.values[(e * C + c) * 2 * H + h];
-        up += x.values[n * C + c] * gateUp.values[(e * C + c) * 2 * H + H + h];
-      }
-      const hidden = (gate / (1 + Math.exp(-gate))) * up;
+      const product = (column: number): number => {
+        let sum = 0;
+        for (let c = 0; c < C; c++) sum += x.values[n * C + c] * first.values[(e * C + c) * columns + column];
+        return sum;
+      };
+      const hidden = activations[kind as string](product(h)) * (columns === 2 * H ? product(H + h) : 1);
       for (let c = 0; c < C; c++) y[n * C + c] += weights.values[n * K + k] * hidden * down.values[(e * H + h) * C + c];
     }
   }

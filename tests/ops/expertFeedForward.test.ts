@@ -24,7 +24,7 @@ test("the FLOPs of a call don't change with the number of experts and grow in pr
     const used = Array.from({ length: E }, (_, e) => e);
     const sample: OpSample = {
       label: "", settings: {},
-      inputs: { x: floats([N, C], 1), weights: floats([N, K], 2), ids: choices(N, K, used, 3), gateUp: floats([E, C, 2 * H], 4), down: floats([E, H, C], 5) },
+      inputs: { x: floats([N, C], 1), weights: floats([N, K], 2), ids: choices(N, K, used, 3), first: floats([E, C, 2 * H], 4), down: floats([E, H, C], 5) },
     };
     return op?.flops(sample) ?? 0;
   };

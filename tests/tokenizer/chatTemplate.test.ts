@@ -195,6 +195,7 @@ describe("templates of other models", () => {
   });
 
   test("ChatML's configuration names its tokens", () => {
+    expect(tokenizer.decode(Int32Array.of(new ChatTemplate(tokenizer).endOfTurn))).toBe("<|im_end|>");
     expect(chatMlConfig).toMatchObject({ eosToken: "<|im_end|>", padToken: "<|endoftext|>" });
   });
 });

@@ -45,13 +45,14 @@ export interface FusedFunctions {
   combineRowsBackward(N: number, K: number, S: number, C: number, rows: Float32Array, weights: Float32Array, tokenSlot: Int32Array, dy: Float32Array,
     dRows: Float32Array, dWeights: Float32Array): void;
 
-  /** x, y [N, C]; weights [N, K]; gateUp [E, C, 2H]; down [E, H, C]; activations [S, 2H] are kept for the backward pass. */
-  expertFeedForward(N: number, K: number, C: number, H: number, E: number, S: number, offsets: Int32Array, slotToken: Int32Array, tokenSlot: Int32Array,
-    x: Float32Array, weights: Float32Array, gateUp: Float32Array, down: Float32Array, activations: Float32Array, y: Float32Array): void;
+  /** kind: an index of feedForwardKinds (ops/feedForwardKinds.ts). x, y [N, C]; weights [N, K]; first [E, C, 2H] with a gate, else [E, C, H];
+   *  down [E, H, C]; activations, shaped [S, 2H] or [S, H], are kept for the backward pass. */
+  expertFeedForward(kind: number, N: number, K: number, C: number, H: number, E: number, S: number, offsets: Int32Array, slotToken: Int32Array, tokenSlot: Int32Array,
+    x: Float32Array, weights: Float32Array, first: Float32Array, down: Float32Array, activations: Float32Array, y: Float32Array): void;
   /** Overwrites activations. */
-  expertFeedForwardBackward(N: number, K: number, C: number, H: number, E: number, S: number, offsets: Int32Array, slotToken: Int32Array, tokenSlot: Int32Array,
-    x: Float32Array, weights: Float32Array, gateUp: Float32Array, down: Float32Array, dy: Float32Array, activations: Float32Array,
-    dx: Float32Array, dWeights: Float32Array, dGateUp: Float32Array, dDown: Float32Array): void;
+  expertFeedForwardBackward(kind: number, N: number, K: number, C: number, H: number, E: number, S: number, offsets: Int32Array, slotToken: Int32Array, tokenSlot: Int32Array,
+    x: Float32Array, weights: Float32Array, first: Float32Array, down: Float32Array, dy: Float32Array, activations: Float32Array,
+    dx: Float32Array, dWeights: Float32Array, dFirst: Float32Array, dDown: Float32Array): void;
 
   /** x [N, C] times three matrices [C, columns]; the gradients of the outputs and of the matrices have their shapes. */
   queryKeyValueForward(N: number, C: number, queryColumns: number, keyColumns: number, valueColumns: number, x: Float32Array, query: Float32Array,

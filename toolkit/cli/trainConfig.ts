@@ -4,7 +4,7 @@ import { z } from "zod";
 import { datasetSchema } from "../data/datasetSettings.ts";
 import { ConfigError } from "../errors.ts";
 import { policies } from "../train/gradientMonitor.ts";
-import { nearestName } from "../train/knownSettings.ts";
+import { nearestName } from "../moe/knownSettings.ts";
 import { decayShapes } from "../train/schedule.ts";
 
 const count = z.int().min(1), number = z.number(), patterns = z.union([z.string(), z.array(z.string())]);

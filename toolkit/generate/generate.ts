@@ -14,6 +14,8 @@ export interface GenerateSettings extends Partial<SamplingSettings> {
   readonly seed?: number;
   /** stops before this text */
   readonly stop?: string;
+  /** ends with one of these, whose text is left out; the end-of-text token by default. For chats: [template.endOfTurn]. */
+  readonly stopTokens?: readonly number[];
   readonly signal?: AbortSignal;
 }
 
@@ -25,22 +27,22 @@ export interface GeneratedPiece {
   readonly expertIds: readonly Int32Array[];
 }
 
-/** Continues a prompt token by token; ends at maxTokens, at the end-of-text token, at `stop`, or when the context is full.
+/** Continues a prompt, a text or token ids, token by token; ends at maxTokens, at a stop token, at `stop`, or when the context is full.
  *  @throws RequestError E_CONTEXT_FULL when the prompt alone doesn't fit, ConfigError E_SAMPLING, E_CONFIG_COUNT */
-export async function* generate(model: Transformer, tokenizer: Tokenizer, prompt: string, settings: GenerateSettings): AsyncGenerator<GeneratedPiece> {
+export async function* generate(model: Transformer, tokenizer: Tokenizer, prompt: string | Int32Array, settings: GenerateSettings): AsyncGenerator<GeneratedPiece> {
   const sampling = checkSampling({ ...defaultSampling, ...settings });
   checkCount("maxTokens", settings.maxTokens);
-  const random = new RandomSource(settings.seed ?? 0);
+  const random = new RandomSource(settings.seed ?? 0), stopTokens = new Set(settings.stopTokens ?? [tokenizer.endOfText]);
   const session = openSession(model);
   const decoder = tokenizer.decodeStream();
   let held = "";
   try {
-    let logits = session.feed(promptIds(tokenizer, prompt));
+    let logits = session.feed(typeof prompt === "string" ? promptIds(tokenizer, prompt) : prompt);
     for (let count = 1; count <= settings.maxTokens; count++) {
       settings.signal?.throwIfAborted();
       // A model may have more rows than the tokenizer has tokens; those stand for no text.
       const id = sampleToken(logits.subarray(0, tokenizer.vocabSize), sampling, () => random.next());
-      const isEnd = id === tokenizer.endOfText;
+      const isEnd = stopTokens.has(id);
       const isLast = isEnd || count === settings.maxTokens || session.position === model.config.contextLength;
       held += (isEnd ? "" : decoder.push(id)) + (isLast ? decoder.end() : "");
       const stopAt = settings.stop ? held.indexOf(settings.stop) : -1;

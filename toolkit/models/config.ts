@@ -1,6 +1,7 @@
 import { ConfigError } from "../errors.ts";
 import { checkCount, moeConfig, type MoeConfig, type MoeSettings } from "../moe/config.ts";
 import { defaultExpert, denseKind, isFeedForward, type FeedForwardConfig } from "../moe/expertConfig.ts";
+import { refuseUnknownSettings } from "../moe/knownSettings.ts";
 import { qkNorms, type QkNorm } from "../nn/attention.ts";
 import { checkLoraConfig, type LoraConfig } from "../nn/lora.ts";
 import { normKinds, type NormKind } from "../nn/norm.ts";
@@ -45,6 +46,13 @@ export interface TransformerConfig {
   readonly lora?: LoraConfig;
 }
 
+/** The names of all settings: one that is missing here doesn't compile. */
+const knownSettings = {
+  vocabSize: true, numLayers: true, width: true, numHeads: true, numKeyValueHeads: true, headSize: true, contextLength: true, ropeBase: true,
+  slidingWindow: true, qkNorm: true, attentionBias: true, norm: true, normEpsilon: true, tiedEmbeddings: true, firstDenseLayers: true, moeEvery: true,
+  denseWidth: true, denseExpert: true, moe: true, lora: true,
+} as const satisfies Record<keyof TransformerConfig, true>;
+
 type OuterSettings = Pick<TransformerConfig, "vocabSize" | "numLayers" | "width" | "numHeads" | "contextLength"> & Partial<Omit<TransformerConfig, "moe">>;
 
 /** What a user has to say of a decoder; the rest has defaults. */
@@ -57,6 +65,7 @@ export type DenseTransformerSettings = OuterSettings & { readonly denseWidth: nu
  *  denseExpert their kind.
  *  @throws ConfigError E_CONFIG_* naming the setting */
 export function transformerConfig(settings: TransformerSettings | DenseTransformerSettings): TransformerConfig {
+  refuseUnknownSettings("", settings, Object.keys(knownSettings));
   const { width, numHeads, numLayers } = settings;
   checkCount("width", width);
   checkCount("numHeads", numHeads);

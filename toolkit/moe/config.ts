@@ -1,5 +1,6 @@
 import { ConfigError } from "../errors.ts";
 import { checkExpertConfig, type ExpertConfig, type ResidualConfig, type SharedExpertsConfig } from "./expertConfig.ts";
+import { refuseUnknownSettings } from "./knownSettings.ts";
 import {
   checkChoice, checkPositive, checkRouterConfig, checkShare, defaultLossWeights, routerConfig, type RouterConfig, type RouterSettings,
 } from "./routerConfig.ts";
@@ -50,6 +51,12 @@ export interface MoeConfig {
   readonly expertDropout: number;
 }
 
+/** The names of all settings: one that is missing here doesn't compile. */
+const knownSettings = {
+  numExperts: true, expertsPerToken: true, expertWidth: true, experts: true, sharedExperts: true, residual: true, router: true, capacity: true,
+  balanceLossWeight: true, balanceScope: true, sequenceBalanceLossWeight: true, zLossWeight: true, expertDropout: true,
+} as const satisfies Record<keyof MoeConfig, true>;
+
 type CapacitySettings = Extract<CapacityConfig, { kind: "dropless" }> | Pick<Extract<CapacityConfig, { kind: "factor" }>, "kind"> & Partial<Extract<CapacityConfig, { kind: "factor" }>>;
 
 /** What a user has to say of the experts; the rest has defaults. */
@@ -59,6 +66,7 @@ export type MoeSettings = Pick<MoeConfig, "numExperts" | "expertsPerToken" | "ex
 /** Fills in the defaults, also for files of older versions, and checks every setting.
  *  @throws ConfigError E_CONFIG_* naming the setting */
 export function moeConfig(settings: MoeSettings): MoeConfig {
+  refuseUnknownSettings("moe", settings, Object.keys(knownSettings));
   const router = routerConfig(settings.router ?? { kind: "topK" }, settings);
   return checkMoeConfig({
     ...defaultLossWeights(router), balanceScope: "global", sequenceBalanceLossWeight: 0, expertDropout: 0,
@@ -69,7 +77,9 @@ export function moeConfig(settings: MoeSettings): MoeConfig {
 function capacityConfig(capacity: CapacitySettings | undefined, router: RouterConfig): CapacityConfig {
   const byDefault = { factor: 1.25, dropOrder: "position", applyInEvaluation: true } as const; // factor: Switch, table 1
   if (!capacity) return router.kind === "switch" ? { kind: "factor", ...byDefault } : { kind: "dropless" };
-  return capacity.kind === "factor" ? { ...byDefault, ...capacity } : capacity;
+  if (capacity.kind !== "factor") return capacity;
+  refuseUnknownSettings("moe.capacity", capacity, ["kind", ...Object.keys(byDefault)]);
+  return { ...byDefault, ...capacity };
 }
 
 /** Refuses a value that isn't an integer of at least `least`. */

@@ -1,17 +1,11 @@
 import { ConfigError } from "../errors.ts";
+import { feedForwardKinds, type FeedForwardKind } from "../ops/feedForwardKinds.ts";
 import { checkCount, type MoeConfig } from "./config.ts";
-
-/** Feed-forward parts with a gate: down(activation(gate(x)) ∘ up(x)). Source: Shazeer 2020, arXiv:2002.05202 */
-export const gatedKinds = ["swiglu", "geglu", "reglu", "glu"] as const;
-/** Feed-forward parts without one: down(activation(up(x))). relu2 squares the ReLU: So et al. 2021, arXiv:2109.08668 */
-export const plainKinds = ["gelu", "relu", "relu2", "silu"] as const;
-
-export type GatedKind = (typeof gatedKinds)[number];
-export type PlainKind = (typeof plainKinds)[number];
+import { refuseUnknownSettings } from "./knownSettings.ts";
 
 /** A feed-forward part: gated (swiglu with SiLU, geglu with the exact GELU, reglu with ReLU, glu with the sigmoid) or plain. */
 export interface FeedForwardConfig {
-  readonly kind: GatedKind | PlainKind;
+  readonly kind: FeedForwardKind;
   /** a bias after each product; false by default */
   readonly bias?: boolean;
 }
@@ -65,12 +59,8 @@ export interface ResidualConfig {
 
 export const defaultExpert: FeedForwardConfig = { kind: "swiglu" };
 
-export function isGated(kind: GatedKind | PlainKind): kind is GatedKind {
-  return (gatedKinds as readonly string[]).includes(kind);
-}
-
 export function isFeedForward(expert: ExpertConfig): expert is FeedForwardConfig {
-  return ([...gatedKinds, ...plainKinds] as readonly string[]).includes(expert.kind);
+  return (feedForwardKinds as readonly string[]).includes(expert.kind);
 }
 
 /** The kind of feed-forward part that shared experts and the dense branch have. */
@@ -101,17 +91,21 @@ export function checkExpertConfig(config: Pick<MoeConfig, "numExperts" | "expert
   if (experts.kind === "mixed") checkGroups(experts.groups, numExperts);
   else checkSingle("moe.experts", experts);
   if (sharedExperts) {
+    refuseUnknownSettings("moe.sharedExperts", sharedExperts, ["count", "width", "isGated", "expert"]);
     checkCount("moe.sharedExperts.count", sharedExperts.count);
     if (sharedExperts.width !== undefined) checkCount("moe.sharedExperts.width", sharedExperts.width);
     if (sharedExperts.expert) checkFeedForward("moe.sharedExperts.expert", sharedExperts.expert);
   }
+  if (residual) refuseUnknownSettings("moe.residual", residual, ["width", "isWeighted", "expert"]);
   if (residual?.width !== undefined) checkCount("moe.residual.width", residual.width);
   if (residual?.expert) checkFeedForward("moe.residual.expert", residual.expert);
 }
 
 function checkGroups(groups: readonly ExpertGroup[], numExperts: number): void {
   let total = 0;
-  groups.forEach(({ count, expert, expertWidth }, i) => {
+  groups.forEach((group, i) => {
+    const { count, expert, expertWidth } = group;
+    refuseUnknownSettings(`moe.experts.groups[${i}]`, group, ["count", "expert", "expertWidth"]);
     checkCount(`moe.experts.groups[${i}].count`, count);
     if (expertWidth !== undefined) checkCount(`moe.experts.groups[${i}].expertWidth`, expertWidth);
     checkSingle(`moe.experts.groups[${i}].expert`, expert);
@@ -126,13 +120,15 @@ function checkGroups(groups: readonly ExpertGroup[], numExperts: number): void {
 
 function checkSingle(name: string, expert: SingleExpertConfig): void {
   switch (expert.kind) {
-    case "zero": case "copy": case "constant": return;
+    case "zero": case "copy": case "constant": return refuseUnknownSettings(name, expert, ["kind"]);
     case "lora":
+      refuseUnknownSettings(name, expert, ["kind", "rank", "alpha", "base"]);
       checkCount(`${name}.rank`, expert.rank);
       if (expert.alpha !== undefined) checkAlpha(`${name}.alpha`, expert.alpha);
       if (expert.base) checkFeedForward(`${name}.base`, expert.base);
       return;
     case "custom":
+      refuseUnknownSettings(name, expert, ["kind", "name", "settings"]);
       if (typeof expert.name === "string" && expert.name !== "") return;
       throw new ConfigError({ code: "E_CONFIG_EXPERT_NAME", what: `${name}.name is ${JSON.stringify(expert.name)}`, why: "a custom expert is found by its name", fix: "set the name that registerExpert was called with" });
     default: checkFeedForward(name, expert);
@@ -140,10 +136,10 @@ function checkSingle(name: string, expert: SingleExpertConfig): void {
 }
 
 function checkFeedForward(name: string, config: FeedForwardConfig): void {
-  if (isFeedForward(config)) return;
+  if (isFeedForward(config)) return refuseUnknownSettings(name, config, ["kind", "bias"]);
   throw new ConfigError({
     code: "E_CONFIG_EXPERT_KIND", what: `${name}.kind is ${JSON.stringify((config as { kind?: unknown }).kind)}`,
-    why: `feed-forward parts are ${[...gatedKinds, ...plainKinds].join(", ")}; moe.experts may also be zero, copy, constant, lora, custom, or mixed out of these`,
+    why: `feed-forward parts are ${feedForwardKinds.join(", ")}; moe.experts may also be zero, copy, constant, lora, custom, or mixed out of these`,
     fix: `set ${name}.kind to one of them`,
   });
 }

@@ -1,5 +1,6 @@
+import { isGated } from "../ops/feedForwardKinds.ts";
 import type { MoeConfig } from "./config.ts";
-import { defaultExpert, denseKind, isGated, type ExpertConfig, type FeedForwardConfig, type SingleExpertConfig } from "./expertConfig.ts";
+import { defaultExpert, denseKind, type ExpertConfig, type FeedForwardConfig, type SingleExpertConfig } from "./expertConfig.ts";
 import { customExpertSize } from "./experts/custom.ts";
 
 /** Size and cost of one expert. */

@@ -1,5 +1,6 @@
 import { ConfigError } from "../errors.ts";
 import { checkCount, checkWeight, type MoeConfig } from "./config.ts";
+import { refuseUnknownSettings } from "./knownSettings.ts";
 
 /** First the best groups of experts, then the best experts inside them. Group g has the experts g·E/numGroups and the
  *  E/numGroups − 1 after it. Source: DeepSeek-V2, arXiv:2405.04434 §2.1.2; DeepSeek-V3, arXiv:2412.19437 §2.1.2 */
@@ -111,20 +112,30 @@ export type RouterSettings = Settings<RouterConfig>;
 
 type Sizes = Pick<MoeConfig, "numExperts" | "expertsPerToken">;
 
-/** Fills in the defaults. */
-export function routerConfig(router: RouterSettings, { expertsPerToken: K }: Sizes): RouterConfig {
-  switch (router.kind) {
-    case "topK": return { renormalize: K > 1, ...router };
-    case "switch": return { jitter: 0.01, ...router }; // Switch, arXiv:2101.03961
-    case "noisyTopK": return { importanceLossWeight: 0.1, loadLossWeight: 0.1, ...router }; // Shazeer 2017, arXiv:1701.06538
-    case "sigmoid": return { biasUpdateRate: 1e-3, renormalize: K > 1, routedScalingFactor: 1, ...router }; // rate: arXiv:2408.15664
-    case "expertChoice": return { capacityFactor: K, inference: "topK", ...router };
-    case "sinkhorn": return { scores: K === 1 ? "sigmoid" : "softmax", tolerance: 1e-4, ...router };
-    case "hash": return { seed: 0, ...router };
-    case "reMoE": return { initialCoefficient: 1e-8, coefficientFactor: 1.2, ...router }; // arXiv:2412.14711 §3
-    case "softMoe": return { slotsPerExpert: 1, ...router };
-    case "custom": return router;
-    default: return refuseKind(router);
+/** Fills in the defaults.
+ *  @throws ConfigError E_CONFIG_KIND, E_CONFIG_UNKNOWN */
+export function routerConfig(router: RouterSettings, sizes: Sizes): RouterConfig {
+  const defaults = routerDefaults(router, sizes);
+  refuseUnknownSettings("moe.router", router, [...Object.keys(defaults), ...(optionalSettings[router.kind] ?? [])]);
+  return { ...defaults, ...router } as RouterConfig;
+}
+
+/** Settings without a default. */
+const optionalSettings: Partial<Record<RouterConfig["kind"], readonly string[]>> = { topK: ["groupLimit"], sigmoid: ["groupLimit"], custom: ["name", "settings"] };
+
+function routerDefaults({ kind }: RouterSettings, { expertsPerToken: K }: Sizes): RouterSettings | { kind: "custom" } {
+  switch (kind) {
+    case "topK": return { kind, renormalize: K > 1 };
+    case "switch": return { kind, jitter: 0.01 }; // Switch, arXiv:2101.03961
+    case "noisyTopK": return { kind, importanceLossWeight: 0.1, loadLossWeight: 0.1 }; // Shazeer 2017, arXiv:1701.06538
+    case "sigmoid": return { kind, biasUpdateRate: 1e-3, renormalize: K > 1, routedScalingFactor: 1 }; // rate: arXiv:2408.15664
+    case "expertChoice": return { kind, capacityFactor: K, inference: "topK" };
+    case "sinkhorn": return { kind, scores: K === 1 ? "sigmoid" : "softmax", tolerance: 1e-4 };
+    case "hash": return { kind, seed: 0 };
+    case "reMoE": return { kind, initialCoefficient: 1e-8, coefficientFactor: 1.2 }; // arXiv:2412.14711 §3
+    case "softMoe": return { kind, slotsPerExpert: 1 };
+    case "custom": return { kind };
+    default: return refuseKind({ kind } as never);
   }
 }
 
@@ -212,6 +223,7 @@ function checkRenormalize(renormalize: boolean, { expertsPerToken: K, numExperts
 
 function checkGroupLimit(limit: GroupLimit | undefined, { expertsPerToken: K, numExperts: E }: Sizes): void {
   if (!limit) return;
+  refuseUnknownSettings("moe.router.groupLimit", limit, ["numGroups", "groupsPerToken"]);
   const { numGroups, groupsPerToken } = limit;
   checkCount("moe.router.groupLimit.numGroups", numGroups);
   checkCount("moe.router.groupLimit.groupsPerToken", groupsPerToken);

@@ -1,3 +1,4 @@
+import { isGated, type FeedForwardKind } from "./feedForwardKinds.ts";
 import { floats, type SampleInput } from "./opSample.ts";
 
 /* Inputs of the samples of opTable.ts: the same numbers in every run. */
@@ -21,8 +22,8 @@ export const projectionInputs = ([N, C, Q, G, H]: readonly number[]): Inputs => 
   x: floats([N, C], 80), query: floats([C, Q], 81, 1 / Math.sqrt(C)), key: floats([C, G], 82, 1 / Math.sqrt(C)), value: floats([C, H], 83, 1 / Math.sqrt(C)),
 });
 
-export const moeInputs = ([N, C, H, E, K]: readonly number[], ids: SampleInput): Inputs => ({
-  x: floats([N, C], 6), weights: floats([N, K], 7), ids, gateUp: floats([E, C, 2 * H], 8, 1 / Math.sqrt(C)), down: floats([E, H, C], 9, 1 / Math.sqrt(H)),
+export const moeInputs = ([N, C, H, E, K]: readonly number[], ids: SampleInput, kind: FeedForwardKind = "swiglu"): Inputs => ({
+  x: floats([N, C], 6), weights: floats([N, K], 7), ids, first: floats([E, C, isGated(kind) ? 2 * H : H], 8, 1 / Math.sqrt(C)), down: floats([E, H, C], 9, 1 / Math.sqrt(H)),
 });
 
 export const everyExpert = (E: number): number[] => Array.from({ length: E }, (_, e) => e);

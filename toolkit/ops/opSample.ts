@@ -12,7 +12,7 @@ export interface OpSample {
   /** What is special about it, e.g. "one token". */
   readonly label: string;
   readonly inputs: Readonly<Record<string, SampleInput>>;
-  readonly settings: Readonly<Record<string, number | boolean>>;
+  readonly settings: Readonly<Record<string, number | boolean | string>>;
 }
 
 /** One op as tests and benchmarks see it. */
@@ -23,7 +23,7 @@ export interface OpDescription {
   /** A call large enough that a native kernel uses blocks, panels and threads. */
   readonly largeSample: OpSample;
   /** Calls the op; several outputs where it has several. */
-  readonly run: (inputs: Readonly<Record<string, tf.Tensor>>, settings: Readonly<Record<string, number | boolean>>) => tf.Tensor[];
+  readonly run: (inputs: Readonly<Record<string, tf.Tensor>>, settings: Readonly<Record<string, number | boolean | string>>) => tf.Tensor[];
   /** Inputs that have a gradient. */
   readonly differentiable: readonly string[];
   /** Outputs that carry a gradient, by index. */

@@ -6,6 +6,7 @@ import { crossEntropy } from "./crossEntropy.ts";
 import { dispatch, planDispatch } from "./dispatch.ts";
 import { embedding } from "./embedding.ts";
 import { expertFeedForward } from "./expertFeedForward.ts";
+import { feedForwardKinds, type FeedForwardKind } from "./feedForwardKinds.ts";
 import { groupedMatmul } from "./groupedMatmul.ts";
 import { layerNorm } from "./layerNorm.ts";
 import { adamwInputs, adamwSettings, attentionInputs, everyExpert, halfMask, layerNormInputs, moeInputs, projectionInputs, rmsNormInputs, windowInSecondRow, type Inputs } from "./opInputs.ts";
@@ -32,7 +33,7 @@ const sums = (terms: number, reason: string): ErrorBound => {
   return { forward: { absolute: relative, relative }, gradient: { absolute: 4 * relative, relative: 4 * relative }, reason };
 };
 
-const numberOf = (setting: number | boolean | undefined): number => Number(setting ?? 0);
+const numberOf = (setting: number | boolean | string | undefined): number => Number(setting ?? 0);
 
 /** Every op of the toolkit: tests check each on each backend against tests/ops/definitions.ts, benchmarks time it. */
 export const opTable: readonly OpDescription[] = [
@@ -193,19 +194,20 @@ export const opTable: readonly OpDescription[] = [
   {
     name: "expertFeedForward",
     samples: [
-      sample("two of four experts", moeInputs([6, 5, 3, 4, 2], choices(6, 2, everyExpert(4), 48))),
-      sample("one token", moeInputs([1, 4, 2, 3, 2], exactly([1, 2], [2, 0]))),
-      sample("experts without tokens", moeInputs([4, 3, 2, 5, 1], exactly([4, 1], [3, 1, 3, 3]))),
-      sample("all experts", moeInputs([3, 4, 3, 3, 3], choices(3, 3, everyExpert(3), 49))),
-      sample("choices without an expert", moeInputs([4, 3, 2, 3, 2], exactly([4, 2], [2, -1, -1, -1, 0, 2, -1, 0]))),
+      sample("two of four experts", moeInputs([6, 5, 3, 4, 2], choices(6, 2, everyExpert(4), 48)), { kind: "swiglu" }),
+      sample("one token", moeInputs([1, 4, 2, 3, 2], exactly([1, 2], [2, 0])), { kind: "swiglu" }),
+      sample("experts without tokens", moeInputs([4, 3, 2, 5, 1], exactly([4, 1], [3, 1, 3, 3])), { kind: "swiglu" }),
+      sample("all experts", moeInputs([3, 4, 3, 3, 3], choices(3, 3, everyExpert(3), 49)), { kind: "swiglu" }),
+      sample("choices without an expert", moeInputs([4, 3, 2, 3, 2], exactly([4, 2], [2, -1, -1, -1, 0, 2, -1, 0])), { kind: "swiglu" }),
+      ...feedForwardKinds.map((kind) => sample(kind, moeInputs([5, 4, 19, 3, 2], choices(5, 2, everyExpert(3), 112), kind), { kind })),
     ],
-    largeSample: sample("300 tokens", moeInputs([300, 72, 40, 5, 2], choices(300, 2, [-1, 0, 1, 2, 4], 50))),
-    run: ({ x, weights, ids, gateUp, down }) => [expertFeedForward(x, weights, planDispatch(ids, gateUp.shape[0]), gateUp, down)],
-    differentiable: ["x", "weights", "gateUp", "down"], differentiableOutputs: [0],
+    largeSample: sample("300 tokens", moeInputs([300, 72, 40, 5, 2], choices(300, 2, [-1, 0, 1, 2, 4], 50)), { kind: "swiglu" }),
+    run: ({ x, weights, ids, first, down }, { kind }) => [expertFeedForward(x, weights, planDispatch(ids, down.shape[0]), first, down, kind as FeedForwardKind)],
+    differentiable: ["x", "weights", "first", "down"], differentiableOutputs: [0],
     errorBound: sums(512, "two chained sums, over C and H, and one over K or the rows of an expert"),
     flops: ({ inputs }) => {
-      const [, H, C] = inputs.down.shape;
-      return sizeOf(inputs.ids.shape) * (6 * H * C + 6 * H + 2 * C);
+      const [, H, C] = inputs.down.shape, columns = inputs.first.shape[2];
+      return sizeOf(inputs.ids.shape) * (2 * (columns + H) * C + 3 * columns + 2 * C);
     },
   },
   {

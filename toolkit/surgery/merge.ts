@@ -1,7 +1,8 @@
 import { ConfigError } from "../errors.ts";
 import type { Transformer } from "../models/transformer.ts";
 import type { MoeConfig } from "../moe/config.ts";
-import { defaultExpert, isFeedForward, isGated, type FeedForwardConfig } from "../moe/expertConfig.ts";
+import { defaultExpert, isFeedForward, type FeedForwardConfig } from "../moe/expertConfig.ts";
+import { isGated } from "../ops/feedForwardKinds.ts";
 import { alignNeurons, type FeedForwardStack } from "./alignNeurons.ts";
 import { checkIds, checkLayers, checkLoads, expertLayers } from "./layerSettings.ts";
 import type { HostArray } from "./modelState.ts";

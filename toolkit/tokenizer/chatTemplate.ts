@@ -94,6 +94,11 @@ export class ChatTemplate {
     this.toolTemplate = parse(this.source.tools);
   }
 
+  /** Id of the token that ends an answer, the configuration's eosToken; −1 where there is none. */
+  get endOfTurn(): number {
+    return this.tokenizer.specialTokens.get(this.config.eosToken ?? "") ?? -1;
+  }
+
   /** The chat as text.
    *  @throws DataError E_CHAT_RENDER when the template refuses the messages, E_CHAT_ROLE, E_CHAT_TOOLS, E_CHAT_CHARACTERS */
   apply(messages: readonly ChatMessage[], options: ChatOptions = {}): string {
@@ -172,12 +177,12 @@ export class ChatTemplate {
           why: "the template has no {% generation %} blocks, and writes this answer or what precedes it otherwise when the chat goes on",
           fix: "put {% generation %} and {% endgeneration %} around answers in the template, or train on chats that end with their only answer" });
       }
-      return [{ start: before.length, end: this.endOfTurn(through, before.length) }];
+      return [{ start: before.length, end: this.answerEnd(through, before.length) }];
     });
   }
 
   /** Where an answer ends: behind its last special token when only white space follows it, which the model never writes. */
-  private endOfTurn(text: string, start: number): number {
+  private answerEnd(text: string, start: number): number {
     const trimmed = text.trimEnd();
     const isEnded = [...this.tokenizer.specialTokens.keys()].some((token) => trimmed.endsWith(token));
     return isEnded && trimmed.length > start ? trimmed.length : text.length;

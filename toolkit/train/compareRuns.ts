@@ -49,8 +49,8 @@ interface LoadedMetrics {
 
 /** Steps whose mean stands for the end of a run. */
 const lastSteps = 20;
-/** Most points of a curve; each is the mean over equally many steps. */
-const maxPoints = 300;
+/** Most points of a curve; each is the mean over equally many steps, so that batches of another difficulty don't hide it. */
+const maxPoints = 60;
 const axisTitles: Readonly<Record<RunAxis, string>> = { tokens: "training tokens", flops: "training FLOPs", seconds: "seconds of training" };
 
 /** Reads several run folders, also of runs that are still going, and sets them side by side.
@@ -79,12 +79,15 @@ export class RunComparison implements Displayable {
       const points = meanPoints(steps, axis);
       return [
         lineTrace({ name, x: points.map(({ x }) => x), y: points.map(({ y }) => y) }, index),
-        ...(evaluations.length === 0 ? [] : [lineTrace({ name: `${name}, validation`, x: evaluations.map((record) => record[axis] ?? Number.NaN), y: evaluations.map(({ validationLossNats }) => validationLossNats), markers: true, dash: "dot" }, index)]),
+        ...(evaluations.length === 0 ? [] : [{
+          ...lineTrace({ name: `${name}, validation`, x: evaluations.map((record) => record[axis] ?? Number.NaN), y: evaluations.map(({ validationLossNats }) => validationLossNats), markers: true, dash: "dot" }, index),
+          showlegend: false,
+        }]),
       ];
     });
     return new Figure({
       data, layout: {
-        title: { text: `Loss against ${axisTitles[axis]}` }, height: 400, hovermode: "closest", showlegend: true,
+        title: { text: `Loss against ${axisTitles[axis]} (dotted: validation)` }, height: 420, hovermode: "closest", showlegend: true, legend: { y: -0.2, yanchor: "top" },
         xaxis: { title: { text: axisTitles[axis] }, zeroline: false }, yaxis: { title: { text: "loss (nats per token)" }, zeroline: false },
       },
     });

@@ -2,7 +2,7 @@ import type * as tf from "@tensorflow/tfjs-core";
 import { ConfigError } from "../errors.ts";
 import { checkCount, checkWeight } from "../moe/config.ts";
 import { globalNorm } from "../ops/adamw.ts";
-import { refuseUnknownSettings } from "./knownSettings.ts";
+import { refuseUnknownSettings } from "../moe/knownSettings.ts";
 
 /** What follows a bad step. "record": only the event is recorded; "stop": train() throws; "skipStep": the weights stay as they
  *  are and the next batch follows; "rollBack": weights, moments and step return to the newest whole checkpoint, while the data

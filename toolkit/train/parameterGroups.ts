@@ -1,7 +1,7 @@
 import { ConfigError } from "../errors.ts";
 import { checkWeight } from "../moe/config.ts";
 import { selectWeights } from "../nn/weightPatterns.ts";
-import { refuseUnknownSettings } from "./knownSettings.ts";
+import { refuseUnknownSettings } from "../moe/knownSettings.ts";
 
 /** Settings of the weights whose names match. Of several groups that match a weight the later one decides, setting by setting. */
 export interface ParameterGroup {

@@ -3,7 +3,7 @@ import { checkStorage } from "../backend/activationStorage.ts";
 import type { FloatStorage } from "../backend/floatStorage.ts";
 import { checkCount, checkWeight } from "../moe/config.ts";
 import { monitorConfig, defaultMonitor, type MonitorConfig } from "./gradientMonitor.ts";
-import { refuseUnknownSettings } from "./knownSettings.ts";
+import { refuseUnknownSettings } from "../moe/knownSettings.ts";
 import { checkParameterGroups, type ParameterGroup } from "./parameterGroups.ts";
 import { schedule, type ScheduleConfig, type ScheduleSettings } from "./schedule.ts";
 

@@ -1,6 +1,6 @@
 import { ConfigError } from "../errors.ts";
 import { checkWeight } from "../moe/config.ts";
-import { refuseUnknownSettings } from "./knownSettings.ts";
+import { refuseUnknownSettings } from "../moe/knownSettings.ts";
 
 /** How WSD goes down at its end; u runs from 0 to 1 and r is finalLearningRateRatio.
  *  linear: 1 − u; cosine: (1 + cos πu)/2; oneMinusSqrt: 1 − √u (Hägele et al. 2024, arXiv:2405.18392), each from 1 to r;

@@ -7,6 +7,7 @@ import { crossEntropy } from "../../../toolkit/ops/crossEntropy.ts";
 import { dispatch, planDispatch, type DispatchPlan } from "../../../toolkit/ops/dispatch.ts";
 import { embedding } from "../../../toolkit/ops/embedding.ts";
 import { expertFeedForward } from "../../../toolkit/ops/expertFeedForward.ts";
+import { feedForwardKinds, isGated } from "../../../toolkit/ops/feedForwardKinds.ts";
 import { groupedMatmul } from "../../../toolkit/ops/groupedMatmul.ts";
 import { layerNorm } from "../../../toolkit/ops/layerNorm.ts";
 import { rmsNorm } from "../../../toolkit/ops/rmsNorm.ts";
@@ -112,11 +113,11 @@ const makers: Readonly<Record<string, (chance: Chance) => FusedCase>> = {
   },
   expertFeedForward: (chance) => {
     const { N, K, E, C, H } = moeSizes(chance);
-    const broken = breakage(chance);
+    const broken = breakage(chance), kind = chance.pick(feedForwardKinds), columns = isGated(kind) ? 2 * H : H;
     return {
-      inputs: { x: calm(chance, [N, C]), weights: calm(chance, [N, K]), gateUp: calm(chance, [E, C, 2 * H]), down: calm(chance, [E, H, C]), ids: expertIds(chance, N, K, E) },
-      run: ({ x, weights, gateUp, down, ids }) => [expertFeedForward(x, weights, planOf(ids, E, broken), gateUp, down)],
-      differentiable: ["x", "weights", "gateUp", "down"], settings: { broken }, isLoose: broken !== undefined,
+      inputs: { x: calm(chance, [N, C]), weights: calm(chance, [N, K]), first: calm(chance, [E, C, columns]), down: calm(chance, [E, H, C]), ids: expertIds(chance, N, K, E) },
+      run: ({ x, weights, first, down, ids }) => [expertFeedForward(x, weights, planOf(ids, E, broken), first, down, kind)],
+      differentiable: ["x", "weights", "first", "down"], settings: { broken, kind }, isLoose: broken !== undefined,
     };
   },
   crossEntropy: (chance) => {

@@ -2,12 +2,12 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { AdaptableWeight } from "../../nn/adaptableWeight.ts";
 import { initialStandardDeviation, residualStandardDeviation, type WeightScope } from "../../nn/module.ts";
 import { expertFeedForward } from "../../ops/expertFeedForward.ts";
-import { isGated, type FeedForwardConfig } from "../expertConfig.ts";
-import { activate } from "./activations.ts";
+import { activate, isGated } from "../../ops/feedForwardKinds.ts";
+import type { FeedForwardConfig } from "../expertConfig.ts";
 import { planOfOneExpert } from "./slots.ts";
 
 /** A feed-forward part that every token passes: `gateUp` [C, 2H], the gate left, or `up` [C, H]; `down` [H, C]; with biases
- *  `gateUpBias` or `upBias`, and `downBias`. SwiGLU without biases runs as one fused op: that of the experts, with one expert. */
+ *  `gateUpBias` or `upBias`, and `downBias`. Without biases it runs as one fused op: that of the experts, with one expert. */
 export class DenseFeedForward {
   private readonly kind: FeedForwardConfig["kind"];
   private readonly first: AdaptableWeight<tf.Rank.R2>;
@@ -27,15 +27,13 @@ export class DenseFeedForward {
   /** @param x [N, C] float32 @returns [N, C] */
   forward(x: tf.Tensor2D): tf.Tensor2D {
     const { bias } = this;
-    if (this.kind === "swiglu" && !bias) return this.fusedForward(x);
-    const projected: tf.Tensor2D = tf.matMul(x, this.first.value());
-    const hidden = activate(this.kind, bias ? tf.add(projected, bias.first) : projected);
-    const y: tf.Tensor2D = tf.matMul(hidden, this.down.value());
-    return bias ? tf.add(y, bias.down) : y;
+    if (!bias) return this.fusedForward(x);
+    const hidden = activate(this.kind, tf.add(tf.matMul(x, this.first.value()), bias.first));
+    return tf.add(tf.matMul(hidden, this.down.value()), bias.down);
   }
 
   private fusedForward(x: tf.Tensor2D): tf.Tensor2D {
-    const gateUp = this.first.value(), down = this.down.value();
-    return expertFeedForward(x, tf.ones([x.shape[0], 1]), planOfOneExpert(x.shape[0]), tf.reshape(gateUp, [1, ...gateUp.shape]), tf.reshape(down, [1, ...down.shape]));
+    const first = this.first.value(), down = this.down.value();
+    return expertFeedForward(x, tf.ones([x.shape[0], 1]), planOfOneExpert(x.shape[0]), tf.reshape(first, [1, ...first.shape]), tf.reshape(down, [1, ...down.shape]), this.kind);
   }
 }

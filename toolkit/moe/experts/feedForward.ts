@@ -5,14 +5,14 @@ import { combine } from "../../ops/combine.ts";
 import { dispatch, type DispatchPlan } from "../../ops/dispatch.ts";
 import { embedding } from "../../ops/embedding.ts";
 import { expertFeedForward } from "../../ops/expertFeedForward.ts";
+import { activate, isGated } from "../../ops/feedForwardKinds.ts";
 import { groupedMatmul } from "../../ops/groupedMatmul.ts";
-import { isGated, type FeedForwardConfig } from "../expertConfig.ts";
+import type { FeedForwardConfig } from "../expertConfig.ts";
 import type { Experts, ExpertShape } from "../experts.ts";
-import { activate } from "./activations.ts";
 import { slotExperts } from "./slots.ts";
 
 /** E feed-forward parts of one kind, their weights stacked: `gateUp` [E, C, 2H], the gate left, or `up` [E, C, H] without a
- *  gate; `down` [E, H, C]; with biases `gateUpBias` or `upBias`, and `downBias`. SwiGLU without biases runs as one fused op.
+ *  gate; `down` [E, H, C]; with biases `gateUpBias` or `upBias`, and `downBias`. Without biases they run as one fused op.
  *  Source: Shazeer 2020, arXiv:2002.05202 */
 export class FeedForwardExperts implements Experts {
   private readonly kind: FeedForwardConfig["kind"];
@@ -37,7 +37,7 @@ export class FeedForwardExperts implements Experts {
   }
 
   forward(x: tf.Tensor2D, weights: tf.Tensor2D, plan: DispatchPlan): tf.Tensor2D {
-    if (this.kind === "swiglu" && !this.bias) return expertFeedForward(x, weights, plan, this.first.value(), this.down.value());
+    if (!this.bias) return expertFeedForward(x, weights, plan, this.first.value(), this.down.value(), this.kind);
     return combine(this.apply(dispatch(x, plan), plan.offsets), weights, plan);
   }
 }

@@ -4,9 +4,9 @@ import { initialStandardDeviation, residualStandardDeviation, type WeightScope }
 import { combine } from "../../ops/combine.ts";
 import { dispatch, type DispatchPlan } from "../../ops/dispatch.ts";
 import { groupedMatmul } from "../../ops/groupedMatmul.ts";
-import { defaultExpert, isGated, type FeedForwardConfig, type SingleExpertConfig } from "../expertConfig.ts";
+import { activate, isGated } from "../../ops/feedForwardKinds.ts";
+import { defaultExpert, type FeedForwardConfig, type SingleExpertConfig } from "../expertConfig.ts";
 import type { Experts, ExpertShape } from "../experts.ts";
-import { activate } from "./activations.ts";
 
 /** The low-rank change that an expert makes to a matrix [I, O] of the shared part. */
 interface ExpertChange {

@@ -79,6 +79,7 @@ Status bindCombineRowsBackward(Arguments& in) {
 
 ExpertPlan expertPlan(Arguments& in) {
   ExpertPlan plan;
+  plan.kind = static_cast<FeedForwardKind>(in.integer("kind", 0, static_cast<int64_t>(FeedForwardKind::count) - 1));
   plan.N = in.integer("N"), plan.K = in.integer("K", 1), plan.C = in.integer("C");
   plan.H = in.integer("H"), plan.E = in.integer("E"), plan.S = in.integer("S", 0, INT32_MAX);
   plan.offsets = in.indices("offsets", plan.E + 1);
@@ -91,29 +92,29 @@ Status bindExpertFeedForward(Arguments& in) {
   ExpertPlan plan = expertPlan(in);
   const float* x = in.floats("x", elementCount({plan.N, plan.C}));
   const float* weights = in.floats("weights", elementCount({plan.N, plan.K}));
-  const float* gateUp = in.floats("gateUp", elementCount({plan.E, plan.C, 2, plan.H}));
+  const float* first = in.floats("first", elementCount({plan.E, plan.C, plan.columns()}));
   const float* down = in.floats("down", elementCount({plan.E, plan.H, plan.C}));
-  float* activations = in.mutableFloats("activations", elementCount({plan.S, 2, plan.H}));
+  float* activations = in.mutableFloats("activations", elementCount({plan.S, plan.columns()}));
   float* y = in.mutableFloats("y", elementCount({plan.N, plan.C}));
   if (plan.N == 0) return Status::ok();
-  return expertFeedForward(plan, x, weights, gateUp, down, activations, y);
+  return expertFeedForward(plan, x, weights, first, down, activations, y);
 }
 
 Status bindExpertFeedForwardBackward(Arguments& in) {
   ExpertPlan plan = expertPlan(in);
   int64_t tokens = elementCount({plan.N, plan.C}), choices = elementCount({plan.N, plan.K});
-  int64_t gateUpSize = elementCount({plan.E, plan.C, 2, plan.H}), downSize = elementCount({plan.E, plan.H, plan.C});
+  int64_t firstSize = elementCount({plan.E, plan.C, plan.columns()}), downSize = elementCount({plan.E, plan.H, plan.C});
   const float* x = in.floats("x", tokens);
   const float* weights = in.floats("weights", choices);
-  const float* gateUp = in.floats("gateUp", gateUpSize);
+  const float* first = in.floats("first", firstSize);
   const float* down = in.floats("down", downSize);
   const float* dy = in.floats("dy", tokens);
-  float* activations = in.mutableFloats("activations", elementCount({plan.S, 2, plan.H}));
+  float* activations = in.mutableFloats("activations", elementCount({plan.S, plan.columns()}));
   float* dx = in.mutableFloats("dx", tokens);
   float* dWeights = in.mutableFloats("dWeights", choices);
-  float* dGateUp = in.mutableFloats("dGateUp", gateUpSize);
+  float* dFirst = in.mutableFloats("dFirst", firstSize);
   float* dDown = in.mutableFloats("dDown", downSize);
-  return expertFeedForwardBackward(plan, x, weights, gateUp, down, dy, activations, dx, dWeights, dGateUp, dDown);
+  return expertFeedForwardBackward(plan, x, weights, first, down, dy, activations, dx, dWeights, dFirst, dDown);
 }
 
 Status bindBalanceLossForward(Arguments& in) {

@@ -8,6 +8,7 @@
 #include "rows.h"
 #include "scratch.h"
 #include "simd.h"
+#include "unaryMath.h"
 
 namespace moe::MOE_ISA {
 namespace {
@@ -93,47 +94,111 @@ Status multiplyWeightGradient(const ExpertPlan& plan, const float* rows, const i
   return multiplyPerExpert(plan, describe, nullptr);
 }
 
-/** hidden[s] = silu(g) ∘ u for slots [begin, end). */
+/** f and its slope at one place. */
+struct Curve {
+  vf value, slope;
+};
+
+struct Silu {
+  MOE_INLINE static vf value(vf g) { return g * vsigmoid(g); }
+  MOE_INLINE static Curve curve(vf g) {
+    vf sigmoid = vsigmoid(g);
+    return {g * sigmoid, sigmoid * (1.0f + g * (1.0f - sigmoid))};
+  }
+};
+
+/** x · Φ(x), its slope Φ(x) + x · φ(x), φ and Φ the density and distribution of the normal law. */
+struct Gelu {
+  static constexpr float kRootHalf = 0.707106781f, kLargestDensity = 0.398942280f;
+  MOE_INLINE static vf distribution(vf g) { return fma(errorFunction(g * kRootHalf), broadcast(0.5f), broadcast(0.5f)); }
+  MOE_INLINE static vf value(vf g) { return g * distribution(g); }
+  MOE_INLINE static Curve curve(vf g) {
+    vf below = distribution(g);
+    return {g * below, below + g * kLargestDensity * vexp(g * g * -0.5f)};
+  }
+};
+
+/** A NaN stays one: it is not ≤ 0. */
+struct Relu {
+  MOE_INLINE static vf value(vf g) { return select(g <= 0.0f, broadcast(0.0f), g); }
+  MOE_INLINE static Curve curve(vf g) { return {value(g), select(g <= 0.0f, broadcast(0.0f), broadcast(1.0f))}; }
+};
+
+struct SquaredRelu {
+  MOE_INLINE static vf value(vf g) { return Relu::value(g) * Relu::value(g); }
+  MOE_INLINE static Curve curve(vf g) { return {value(g), Relu::value(g) * 2.0f}; }
+};
+
+struct Sigmoid {
+  MOE_INLINE static vf value(vf g) { return vsigmoid(g); }
+  MOE_INLINE static Curve curve(vf g) {
+    vf sigmoid = vsigmoid(g);
+    return {sigmoid, sigmoid * (1.0f - sigmoid)};
+  }
+};
+
+/** hidden[s] = f(g) ∘ u for slots [begin, end); f(g) without a gate. */
+template <class F, bool Gated>
 void activate(const float* activations, int64_t begin, int64_t end, int64_t H, float* hidden) {
   for (int64_t s = begin; s < end; ++s) {
-    const float* gate = activations + s * 2 * H;
+    const float* gate = activations + s * (Gated ? 2 * H : H);
     float* to = hidden + s * H;
     forEachVector(H, [&](int64_t h, auto lanes) {
-      vf g = lanes.load(gate + h);
-      lanes.store(to + h, g * vsigmoid(g) * lanes.load(gate + H + h));
+      vf value = F::value(lanes.load(gate + h));
+      if constexpr (Gated) value *= lanes.load(gate + H + h);
+      lanes.store(to + h, value);
     });
   }
 }
 
 /** Backward through the activation of slots [begin, end), in place. On entry hidden[s] is the gradient of the unweighted
- *  hidden row; on exit it is weight · hidden row, activations[s] the gradient of [g, u], and dWeights the gradient of
- *  the weights. */
+ *  hidden row; on exit it is weight · hidden row, activations[s] the gradient of the first product, and dWeights the
+ *  gradient of the weights. */
+template <class F, bool Gated>
 void activateBackward(int64_t begin, int64_t end, int64_t H, const int32_t* assignment, const float* weights,
                       float* activations, float* hidden, float* dWeights) {
   for (int64_t s = begin; s < end; ++s) {
-    float* gate = activations + s * 2 * H;
+    float* gate = activations + s * (Gated ? 2 * H : H);
     float* up = gate + H;
     float* row = hidden + s * H;
     float weight = weights[assignment[s]];
     vf dWeight = {};
     forEachVector(H, [&](int64_t h, auto lanes) {
-      vf g = lanes.load(gate + h), u = lanes.load(up + h), d = lanes.load(row + h);
-      vf sigmoid = vsigmoid(g);
-      vf silu = g * sigmoid;
-      vf slope = sigmoid * (1.0f + g * (1.0f - sigmoid));
-      vf value = silu * u;
+      auto [f, slope] = F::curve(lanes.load(gate + h));
+      vf d = lanes.load(row + h), value = f, dGate = d;
+      if constexpr (Gated) {
+        vf u = lanes.load(up + h);
+        value = f * u;
+        dGate = d * u;
+        lanes.store(up + h, d * f * weight);
+      }
       dWeight = fma(value, d, dWeight);
       lanes.store(row + h, value * weight);
-      lanes.store(gate + h, d * u * slope * weight);
-      lanes.store(up + h, d * silu * weight);
+      lanes.store(gate + h, dGate * slope * weight);
     });
     dWeights[assignment[s]] = hsum(dWeight);
   }
 }
 
+/** Calls work with the f of a kind and whether it has a gate. */
+template <class Work>
+void ofKind(FeedForwardKind kind, Work&& work) {
+  switch (kind) {
+    case FeedForwardKind::swiglu: return work(Silu{}, std::true_type{});
+    case FeedForwardKind::geglu: return work(Gelu{}, std::true_type{});
+    case FeedForwardKind::reglu: return work(Relu{}, std::true_type{});
+    case FeedForwardKind::glu: return work(Sigmoid{}, std::true_type{});
+    case FeedForwardKind::gelu: return work(Gelu{}, std::false_type{});
+    case FeedForwardKind::relu: return work(Relu{}, std::false_type{});
+    case FeedForwardKind::relu2: return work(SquaredRelu{}, std::false_type{});
+    case FeedForwardKind::silu: return work(Silu{}, std::false_type{});
+    case FeedForwardKind::count: return;
+  }
+}
+
 }  // namespace
 
-Status expertFeedForward(const ExpertPlan& plan, const float* x, const float* weights, const float* gateUp,
+Status expertFeedForward(const ExpertPlan& plan, const float* x, const float* weights, const float* first,
                          const float* down, float* activations, float* y) {
   int64_t S = plan.S, C = plan.C, H = plan.H;
   Scratch assignment(1, S), hidden(1, S * H), rows(1, S * C);
@@ -141,17 +206,22 @@ Status expertFeedForward(const ExpertPlan& plan, const float* x, const float* we
   if (!hidden.isOk()) return hidden.status("the hidden rows of expertFeedForward");
   if (!rows.isOk()) return rows.status("the output rows of expertFeedForward");
   Status done = checkPlan(plan, assignment.ints());
-  auto activateRows = [&](int64_t begin, int64_t end) { activate(activations, begin, end, H, hidden.floats()); };
-  if (done.isOk()) done = multiplyRows(plan, x, plan.slotToken, C, gateUp, false, 2 * H, activations, activateRows);
+  auto activateRows = [&](int64_t begin, int64_t end) {
+    ofKind(plan.kind, [&](auto f, auto gated) {
+      activate<decltype(f), gated.value>(activations, begin, end, H, hidden.floats());
+    });
+  };
+  if (done.isOk())
+    done = multiplyRows(plan, x, plan.slotToken, C, first, false, plan.columns(), activations, activateRows);
   if (!done.isOk()) return done;
   done = multiplyRows(plan, hidden.floats(), nullptr, H, down, false, C, rows.floats());
   if (!done.isOk()) return done;
   return combineRows(rows.floats(), weights, plan.tokenSlot, plan.N, plan.K, S, C, y);
 }
 
-Status expertFeedForwardBackward(const ExpertPlan& plan, const float* x, const float* weights, const float* gateUp,
+Status expertFeedForwardBackward(const ExpertPlan& plan, const float* x, const float* weights, const float* first,
                                  const float* down, const float* dy, float* activations, float* dx, float* dWeights,
-                                 float* dGateUp, float* dDown) {
+                                 float* dFirst, float* dDown) {
   int64_t S = plan.S, C = plan.C, H = plan.H;
   Scratch assignments(1, S), hiddenRows(1, S * H), slotRows(1, S * C);
   if (!assignments.isOk()) return assignments.status("the slots of expertFeedForward");
@@ -168,13 +238,15 @@ Status expertFeedForwardBackward(const ExpertPlan& plan, const float* x, const f
   // dy by slot is needed twice, once as the B of a product, which can't gather: one copy.
   done = gatherRows(dy, plan.slotToken, plan.N, S, C, rows);
   auto activateRows = [&](int64_t begin, int64_t end) {
-    activateBackward(begin, end, H, assignment, weights, activations, hidden, dWeights);
+    ofKind(plan.kind, [&](auto f, auto gated) {
+      activateBackward<decltype(f), gated.value>(begin, end, H, assignment, weights, activations, hidden, dWeights);
+    });
   };
   if (done.isOk()) done = multiplyRows(plan, rows, nullptr, C, down, true, H, hidden, activateRows);
   if (!done.isOk()) return done;
   done = multiplyWeightGradient(plan, hidden, nullptr, H, rows, C, dDown);
-  if (done.isOk()) done = multiplyWeightGradient(plan, x, plan.slotToken, C, activations, 2 * H, dGateUp);
-  if (done.isOk()) done = multiplyRows(plan, activations, nullptr, 2 * H, gateUp, true, C, rows);
+  if (done.isOk()) done = multiplyWeightGradient(plan, x, plan.slotToken, C, activations, plan.columns(), dFirst);
+  if (done.isOk()) done = multiplyRows(plan, activations, nullptr, plan.columns(), first, true, C, rows);
   if (!done.isOk()) return done;
   return combineRows(rows, nullptr, plan.tokenSlot, plan.N, plan.K, S, C, dx);
 }
