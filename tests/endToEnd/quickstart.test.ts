@@ -73,6 +73,20 @@ describe("the quickstart, tiny", () => {
   });
 });
 
+test("the notebook of routers runs from top to bottom, with one of a user's own", () => {
+  const out = join(home, "routers.out.ipynb");
+  const parameters = { steps: 12, bytesPerDomain: 20_000, runsFolder: join(home, "routers") };
+  const { status, stderr } = spawnSync(process.execPath, [
+    main, "notebook", "run", join(import.meta.dirname, "..", "..", "notebooks", "routers.ipynb"), "--out", out,
+    ...Object.entries(parameters).flatMap(([name, value]) => ["--param", `${name}=${JSON.stringify(value)}`]),
+  ], { encoding: "utf8", timeout: 120_000 });
+  expect(stderr).not.toMatch(/failed/);
+  expect(status).toBe(0);
+  const text = readFileSync(out, "utf8");
+  for (const name of ["auxiliary loss", "loss-free bias", "cosine", "dense twin", "upcycled"]) expect(text).toMatch(new RegExp(`"${name}: \\d\\.\\d{3} nats`));
+  expect(text).toContain("application/vnd.plotly.v1+json");
+}, 130_000);
+
 describe("a notebook that fails", () => {
   const notebook = (source: string) => JSON.stringify({
     nbformat: 4, nbformat_minor: 5, metadata: {},
