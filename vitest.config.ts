@@ -8,5 +8,7 @@ export default defineConfig({
     maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Kernels of tests keep no history in the user's home.
+    env: { MOE_LAB_HISTORY: "off" },
   },
 });

@@ -37,8 +37,19 @@ export class KernelProcessError extends KernelError {}
 export class NotebookError extends KernelError {}
 /** `input()` where nobody can answer. */
 export class InputError extends KernelError {}
-/** Thrown into `input()` by an interrupt. */
+/** A widget with an attribute, a value or a range that it can't have. */
+export class WidgetError extends KernelError {}
+/** A value or option that can't be displayed as asked. */
+export class DisplayError extends KernelError {}
+/** A cell that the TypeScript compiler could not get through. */
+export class CompilerError extends KernelError {}
+/** A magic that is unknown or can't do what its line asks. */
+export class MagicError extends KernelError {}
+/** Thrown into `input()` by an interrupt, and shown for captured work that one stopped. */
 export class InterruptError extends KernelError {}
+
+/** A request that the debugger can't fulfil; the front end is told. */
+export class DebugRequestError extends KernelError {}
 
 /** The errno code ("ENOENT", …) of a Node.js system error, or undefined for anything else. */
 export function systemErrorCode(error: unknown): string | undefined {

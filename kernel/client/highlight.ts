@@ -1,4 +1,4 @@
-import ts from "typescript";
+import ts from "#typescript";
 
 /** Escapes text for HTML content and attribute values. */
 export function escapeHtml(text: string): string {

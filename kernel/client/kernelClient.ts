@@ -35,7 +35,10 @@ interface Waiting {
   readonly settle: (reply: Message) => void;
 }
 
-const START_TIMEOUT_MS = 30_000;
+/** As long as nbclient waits. */
+const START_TIMEOUT_MS = 60_000;
+/** Another program may take a port between its choice and the kernel's start; then it is started once more with others. */
+const START_ATTEMPTS = 3;
 /** A kernel that just bound its sockets may miss the first question, in ms. */
 const START_RETRY_MS = 200;
 const SHUTDOWN_TIMEOUT_MS = 5_000;
@@ -77,6 +80,17 @@ export class KernelClient {
   /** Starts a kernel and waits until it answers on all channels.
    *  @throws KernelProcessError E_KERNEL_DIED or E_KERNEL_START */
   static async start(command: KernelCommand, timeoutMs: number = START_TIMEOUT_MS): Promise<KernelClient> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await KernelClient.startOnce(command, timeoutMs);
+      } catch (error) {
+        const isPortTaken = error instanceof KernelProcessError && /EADDRINUSE|address already in use/i.test(error.why);
+        if (!isPortTaken || attempt === START_ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  private static async startOnce(command: KernelCommand, timeoutMs: number): Promise<KernelClient> {
     const client = new KernelClient(await KernelProcess.start(command));
     const deadline = Date.now() + timeoutMs;
     const failed = new AbortController();

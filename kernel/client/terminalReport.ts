@@ -53,6 +53,8 @@ export function terminalReport(stream: TerminalStream = process.stdout, now: () 
       writeLine(line);
     }
   };
+  // A log has no use for colours.
+  const colored = (text: string): string => (stream.isTTY === true ? text : plainText(text));
   const result = (text: unknown): void => {
     if (typeof text !== "string" || text === "") return;
     const lines = text.split("\n");
@@ -65,11 +67,11 @@ export function terminalReport(stream: TerminalStream = process.stdout, now: () 
       else if (hasFailed) writeLine(`[${number}/${total}] failed after ${seconds(elapsedMs)}`);
       else if (elapsedMs >= 1000) writeLine(`[${number}/${total}] ${seconds(elapsedMs)}`);
     },
-    onOutput: ({ output, displayId }) => {
+    onOutput: ({ output, isUpdate }) => {
       if (output.output_type === "stream") write(output.text);
-      else if (output.output_type === "error") writeLine(output.traceback.join("\n"));
+      else if (output.output_type === "error") writeLine(colored(output.traceback.join("\n")));
       else if (output.output_type === "execute_result") result(output.data["text/plain"]);
-      else if (displayId !== null && typeof output.data["text/plain"] === "string") progress(output.data["text/plain"]);
+      else if (isUpdate && typeof output.data["text/plain"] === "string") progress(output.data["text/plain"]);
     },
   };
 }

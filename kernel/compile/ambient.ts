@@ -1,3 +1,6 @@
+import { DISPLAY_DECLARATIONS } from "../display/declarations.ts";
+import { WIDGET_DECLARATIONS } from "../widgets/declarations.ts";
+
 /** What every cell can use without importing it; the runner defines the values (runner/globals.ts). */
 export const AMBIENT_DECLARATIONS = `
 interface DisplayOptions {
@@ -9,8 +12,7 @@ interface DisplayOptions {
   raw?: boolean;
   metadata?: Record<string, unknown>;
 }
-/** Shows a value: its [Symbol.for("Jupyter.display")]() bundle, a MIME bundle, or its text. */
-declare function display(value: unknown, options?: DisplayOptions): void;
+${DISPLAY_DECLARATIONS}
 /** Removes the outputs of the running cell; with wait, when the next output comes. */
 declare function clearOutput(wait?: boolean): void;
 /** Asks the user for a line and waits for it. */
@@ -21,14 +23,15 @@ declare const cellSignal: AbortSignal;
 interface CommChannel {
   readonly id: string;
   readonly targetName: string;
-  send(data: unknown, options?: { metadata?: Record<string, unknown>; buffers?: Uint8Array[] }): void;
-  close(data?: unknown): void;
-  onMessage: ((data: any, buffers: Uint8Array[]) => void) | null;
-  onClose: ((data: any) => void) | null;
+  send(data: unknown, options?: CommOptions): void;
+  close(data?: unknown, options?: CommOptions): void;
+  onMessage: ((data: any, buffers: Uint8Array[], metadata: Record<string, unknown>) => unknown) | null;
+  onClose: ((data: any) => unknown) | null;
 }
+interface CommOptions { metadata?: Record<string, unknown>; buffers?: readonly (ArrayBufferView | ArrayBuffer)[] }
 /** Jupyter comms: messages between the kernel and widgets of the front end. */
 declare const comms: {
-  register(targetName: string, onOpen: (comm: CommChannel, data: any) => void): void;
-  open(targetName: string, data?: unknown, options?: { metadata?: Record<string, unknown>; buffers?: Uint8Array[] }): CommChannel;
+  register(targetName: string, onOpen: (comm: CommChannel, data: any, buffers: Uint8Array[], metadata: Record<string, unknown>) => unknown): void;
+  open(targetName: string, data?: unknown, options?: CommOptions): CommChannel;
 };
-`;
+${WIDGET_DECLARATIONS}`;

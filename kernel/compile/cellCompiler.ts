@@ -1,14 +1,25 @@
+import { createRequire } from "node:module";
 import { posix } from "node:path";
-import ts from "typescript";
+import ts from "#typescript";
+import { CompilerError } from "../errors.ts";
 import { AMBIENT_DECLARATIONS } from "./ambient.ts";
+import { CellProgram } from "./cellProgram.ts";
 import { declarationsOf, identifiersOf } from "./declarations.ts";
 import type { Declaration } from "./declarations.ts";
-import { blockingDiagnostics, cellDiagnostic } from "./diagnostics.ts";
+import { blockingErrors, cellDiagnostic, cellErrors, isUnchecked } from "./diagnostics.ts";
 import type { CellDiagnostic } from "./diagnostics.ts";
-import { looseOptions, strictOptions } from "./options.ts";
+import { Documentation } from "./documentation.ts";
+import { parseCell } from "./jsx.ts";
+import { NodeTypes } from "./nodeTypes.ts";
+import { cellOptions, looseOptions, nodeTypesManifest } from "./options.ts";
+import { aliasedFile } from "./pathAliases.ts";
 import { Scope } from "./scope.ts";
-import { SourceStore, storeCompilerHost } from "./sourceStore.ts";
+import { runtimeName } from "./shadowing.ts";
+import { SourceStore } from "./sourceStore.ts";
 import { afterTransforms, beforeTransforms } from "./transform.ts";
+import type { CheckedCell } from "./transform.ts";
+import { TsConfig } from "./tsconfig.ts";
+import type { ProjectSettings } from "./tsconfig.ts";
 
 /** A cell that may run. */
 export interface CompiledCell {
@@ -19,12 +30,26 @@ export interface CompiledCell {
   readonly sourceMap: string;
   /** Lines of the cell's file that come before the user's first line. */
   readonly lineOffset: number;
-  /** Top-level names that exist at run time. */
+  /** Top-level names that exist at run time; see shadowing.ts for those of globals. */
   readonly declaredNames: readonly string[];
+  /** For keep(). */
+  readonly source: CellSource;
 }
 
 /** A cell that must not run. */
 export interface RefusedCell { readonly isRunnable: false; readonly diagnostics: readonly CellDiagnostic[] }
+
+/** What is known of a cell before it is checked. */
+interface ParsedCell {
+  /** A line, with its line feed, that imports what the cell needs, or an empty string. */
+  readonly prefix: string;
+  readonly declarations: readonly Declaration[];
+  readonly identifiers: ReadonlySet<string>;
+  readonly scriptKind: ts.ScriptKind;
+}
+
+/** What the scope remembers of a cell that has been run. */
+interface CellSource extends ParsedCell { readonly code: string }
 
 /** Checks cells against everything that earlier cells declared and turns them into JavaScript.
  *
@@ -38,11 +63,15 @@ export class CellCompiler {
   readonly rootPaths: readonly string[];
   private readonly scopePath: string;
   private readonly folder: string;
-  private readonly strict: CellProgram;
-  private readonly loose: CellProgram;
+  private readonly nodeTypes: NodeTypes;
+  private readonly tsconfig: TsConfig;
+  private settings: ProjectSettings;
+  private toldSettings: ProjectSettings | null = null;
+  private strict: CellProgram;
+  private loose: CellProgram;
+  private hasJsx = false;
   private keptCells = 0;
   private isScopeStale = true;
-  private unkept: { readonly code: string; readonly declarations: readonly Declaration[]; readonly identifiers: ReadonlySet<string> } | null = null;
 
   /** @param folder the notebook's folder */
   constructor(folder: string) {
@@ -52,41 +81,124 @@ export class CellCompiler {
     const ambientPath = posix.join(this.folder, "__ambient.d.ts");
     this.rootPaths = [ambientPath, this.scopePath, this.cellPath];
     this.store.setText(ambientPath, AMBIENT_DECLARATIONS);
-    this.store.setText(this.scopePath, this.scope.render());
-    this.store.setText(this.cellPath, "");
-    this.strict = new CellProgram(this.store, this.rootPaths, strictOptions(), this.folder);
-    this.loose = new CellProgram(this.store, this.rootPaths, looseOptions(), this.folder);
+    this.nodeTypes = new NodeTypes(this.store, nodeTypesManifest());
+    this.tsconfig = new TsConfig(folder);
+    this.settings = this.tsconfig.read();
+    ({ strict: this.strict, loose: this.loose } = this.createPrograms());
     const program = this.strict.refresh();
-    this.scope.setLibraryNames(libraryNames(program, this.cellPath));
+    const ambient = program.getSourceFile(ambientPath);
+    if (ambient !== undefined) new Documentation().install(program.getTypeChecker(), ambient);
   }
 
+  /** The settings that cells are checked with; a new object when tsconfig.json or what it extends has changed. */
+  get options(): ts.CompilerOptions {
+    return this.strict.options;
+  }
+
+  /** The same settings for local modules, which may hold JSX before any cell does. */
+  get moduleOptions(): ts.CompilerOptions {
+    return cellOptions(this.settings, this.folder, true);
+  }
+
+  /** What is wrong with the notebook's tsconfig.json; each state of it is told once. */
+  takeProblems(): readonly string[] {
+    const isTold = this.toldSettings === this.settings;
+    this.toldSettings = this.settings;
+    return isTold ? [] : this.settings.problems;
+  }
+
+  /** @throws CompilerError E_COMPILE when TypeScript itself fails */
   compile(code: string): CompiledCell | RefusedCell {
+    try {
+      return this.checkAndEmit(code);
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      const isTooDeep = error instanceof RangeError;
+      throw new CompilerError({
+        code: "E_COMPILE", what: "The TypeScript compiler failed on this cell", cause: error,
+        why: isTooDeep ? "its code is nested too deeply" : error.message,
+        fix: isTooDeep ? "build the value in a loop, or read it from a file" : "divide the cell, and run the parts to find the line",
+      });
+    }
+  }
+
+  private checkAndEmit(code: string): CompiledCell | RefusedCell {
+    this.followSettings();
     this.writeScope();
-    const { prefix, declarations, identifiers } = this.setCell(code);
+    let cell = this.setCell(code);
+    if (cell.scriptKind === ts.ScriptKind.TSX && this.takeJsxOptions()) cell = this.setCell(code);
+    const { prefix, declarations } = cell;
     const lineOffset = prefix === "" ? 0 : 1;
     const program = this.strict.refresh();
     const sourceFile = program.getSourceFile(this.cellPath);
     if (sourceFile === undefined) return { isRunnable: false, diagnostics: [] };
-    const errors = this.errorsOf(program, sourceFile);
-    if (errors.length > 0) return { isRunnable: false, diagnostics: errors.map((error) => cellDiagnostic(error, lineOffset)) };
-    const emitted = emitCell(program, sourceFile, prefix.length);
-    this.unkept = { code, declarations, identifiers };
-    return { isRunnable: true, ...emitted, lineOffset, declaredNames: declarations.map(({ name }) => name) };
+    const errors = this.errorsOf(program, sourceFile, code);
+    if (this.nodeTypes.isTooSmall || (errors.length > 0 && !this.nodeTypes.isWhole)) {
+      this.takeAllNodeTypes();
+      return this.compile(code);
+    }
+    if (errors.length > 0) {
+      this.strict.renew();
+      this.loose.renew();
+      return { isRunnable: false, diagnostics: errors.map((error) => cellDiagnostic(error, lineOffset)) };
+    }
+    const ownNames = new Set(declarations.filter(({ isAmbient }) => !isAmbient).map(({ name }) => name));
+    const emitted = emitCell(program, sourceFile, {
+      checker: program.getTypeChecker(), prefixEnd: prefix.length, cellFiles: [this.cellPath, this.scopePath],
+      cellNames: [...cell.identifiers].filter((name) => ownNames.has(name) || this.scope.has(name)),
+      aliasedFile: (specifier) => aliasedFile(specifier, this.cellPath, this.options),
+    });
+    return { isRunnable: true, ...emitted, lineOffset, declaredNames: declarations.map(({ name }) => runtimeName(name)), source: { code, ...cell } };
   }
 
-  /** Makes the names of the cell compiled last known to later cells. Call it when that cell has been run.
-   *  @param untypedNames properties of globalThis that no cell declared */
-  keep(untypedNames: readonly string[]): void {
-    if (this.scope.addUntyped(untypedNames)) this.isScopeStale = true;
-    const cell = this.unkept;
-    this.unkept = null;
-    if (cell === null || cell.declarations.length === 0) return;
+  /** Makes a cell the local module "./name", for types and for imports; nothing is written to disk.
+   *  @returns errors in its syntax; its types are checked where it is imported */
+  addModule(name: string, code: string, hasJsx: boolean): readonly CellDiagnostic[] {
+    const path = posix.join(this.folder, `${name}${hasJsx ? ".tsx" : ".ts"}`);
+    const { diagnostics = [] } = ts.transpileModule(code, { fileName: path, reportDiagnostics: true, compilerOptions: this.moduleOptions });
+    this.store.setText(path, code);
+    return diagnostics.filter(({ file }) => file !== undefined).map((diagnostic) => cellDiagnostic(diagnostic, 0));
+  }
+
+  /** Makes properties of globalThis known to later cells, as any where no cell declared them. */
+  noteGlobals(names: readonly string[]): void {
+    if (this.scope.addUntyped(names)) this.isScopeStale = true;
+  }
+
+  /** Makes the names of a cell known to later cells. */
+  keep({ source: cell }: CompiledCell): void {
+    if (cell.declarations.length === 0) return;
     const ownNames = new Set(cell.declarations.map(({ name }) => name));
     const module = `./__cell-${++this.keptCells}.ts`;
     const exported = cell.declarations.filter(({ isExported }) => !isExported).map(({ name }) => name);
     const imports = this.scope.importLine(cell.identifiers, ownNames, "all");
-    this.store.setText(posix.join(this.folder, module), `${imports}\n${cell.code}\nexport { ${exported.join(", ")} };\n`);
+    this.store.setText(posix.join(this.folder, module), `${imports}\n${cell.code}\nexport { ${exported.join(", ")} };\n`, cell.scriptKind);
     this.scope.add(module, cell.declarations);
+    this.isScopeStale = true;
+  }
+
+  /** The names that cells have declared, newest last, with their types as TypeScript prints them; "type" for those that
+   *  are nothing at run time. */
+  names(): { readonly name: string; readonly type: string }[] {
+    this.followSettings();
+    this.writeScope();
+    // Each name as a statement of its own.
+    this.setCell(this.scope.names().join(";\n"));
+    const program = this.strict.refresh();
+    const checker = program.getTypeChecker();
+    const found = (program.getSourceFile(this.cellPath)?.statements ?? []).flatMap((statement) => {
+      if (!ts.isExpressionStatement(statement)) return [];
+      const symbol = checker.getSymbolAtLocation(statement.expression);
+      const type = checker.typeToString(checker.getTypeAtLocation(statement.expression));
+      return [{ name: statement.expression.getText(), type: symbol === undefined ? "type" : type }];
+    });
+    this.store.setText(this.cellPath, "");
+    return found;
+  }
+
+  /** Removes names from the scope of later cells. */
+  forget(names: readonly string[]): void {
+    this.scope.forget(names);
     this.isScopeStale = true;
   }
 
@@ -94,7 +206,49 @@ export class CellCompiler {
   updateScope(): void {
     if (!this.writeScope()) return;
     this.store.setText(this.cellPath, "");
-    this.strict.refresh();
+    this.strict.refresh().getTypeChecker();
+  }
+
+  /** Declares all of Node.js to the cells, which costs half a second once; see nodeTypes.ts. */
+  takeAllNodeTypes(): void {
+    if (this.nodeTypes.isWhole) return;
+    this.nodeTypes.takeWhole();
+    // What is in scope then are the library's names alone.
+    this.store.setText(this.scopePath, new Scope().render());
+    this.store.setText(this.cellPath, "");
+    this.scope.setLibraryNames(libraryNames(this.strict.refresh(), this.cellPath));
+    this.isScopeStale = true;
+  }
+
+  /** tsconfig.json may be written while the kernel runs. */
+  private followSettings(): void {
+    const settings = this.tsconfig.read();
+    if (settings === this.settings) return;
+    this.settings = settings;
+    ({ strict: this.strict, loose: this.loose } = this.createPrograms());
+    this.isScopeStale = true;
+  }
+
+  /** JSX brings an import into every cell, so its settings are taken when the first cell with JSX comes.
+   *  @returns whether they are other than before; the cell is then to be set again */
+  private takeJsxOptions(): boolean {
+    this.hasJsx = true;
+    const { jsx, jsxImportSource } = cellOptions(this.settings, this.folder, true);
+    if (jsx === this.options.jsx && jsxImportSource === this.options.jsxImportSource) return false;
+    ({ strict: this.strict, loose: this.loose } = this.createPrograms());
+    this.isScopeStale = true;
+    this.writeScope();
+    return true;
+  }
+
+  private createPrograms(): { readonly strict: CellProgram; readonly loose: CellProgram } {
+    // Without the names of cells, so that what is left is the library's.
+    this.store.setText(this.scopePath, new Scope().render());
+    this.store.setText(this.cellPath, "");
+    const options = cellOptions(this.settings, this.folder, this.hasJsx);
+    const strict = new CellProgram(this.store, this.nodeTypes, this.rootPaths, options, this.folder);
+    this.scope.setLibraryNames(libraryNames(strict.refresh(), this.cellPath));
+    return { strict, loose: new CellProgram(this.store, this.nodeTypes, this.rootPaths, looseOptions(options), this.folder) };
   }
 
   private writeScope(): boolean {
@@ -104,26 +258,41 @@ export class CellCompiler {
     return wasStale;
   }
 
-  /** Puts code into the cell's file, after the imports it needs.
-   *  @returns the prefix line, with its line feed, or an empty string */
-  setCell(code: string): { prefix: string; declarations: Declaration[]; identifiers: Set<string> } {
-    const parsed = ts.createSourceFile("cell.ts", code, ts.ScriptTarget.ES2023, false);
+  /** Puts code into the cell's file, after the imports it needs. */
+  setCell(code: string): ParsedCell {
+    const parsed = parseCell(code);
     const declarations = declarationsOf(parsed);
     const identifiers = identifiersOf(parsed);
     const line = this.scope.importLine(identifiers, new Set(declarations.map(({ name }) => name)), "library");
     const prefix = line === "" ? "" : `${line}\n`;
-    this.store.setText(this.cellPath, prefix + code);
-    return { prefix, declarations, identifiers };
+    const scriptKind = parsed.languageVariant === ts.LanguageVariant.JSX ? ts.ScriptKind.TSX : ts.ScriptKind.TS;
+    this.store.setText(this.cellPath, prefix + code, scriptKind);
+    return { prefix, declarations, identifiers, scriptKind };
   }
 
-  private errorsOf(program: ts.Program, sourceFile: ts.SourceFile): ts.Diagnostic[] {
+  private errorsOf(program: ts.Program, sourceFile: ts.SourceFile, code: string): ts.Diagnostic[] {
     const syntaxErrors = program.getSyntacticDiagnostics(sourceFile);
     if (syntaxErrors.length > 0) return [...syntaxErrors];
+    if (isUnchecked(code)) return [];
+    const errors = cellErrors(program.getSemanticDiagnostics(sourceFile), (specifier) => this.isRequirable(specifier));
+    if (this.settings.path !== null) return errors;
     let looseStarts: Set<number | undefined> | null = null;
-    return blockingDiagnostics(program.getSemanticDiagnostics(sourceFile), (diagnostic) => {
+    return blockingErrors(errors, (diagnostic) => {
       looseStarts ??= new Set(this.looseErrors().map(({ start }) => start));
       return looseStarts.has(diagnostic.start);
     });
+  }
+
+  /** Packages with only a "require" export are loaded by an import all the same; see runner/importer.ts. */
+  private isRequirable(specifier: string): boolean {
+    if (/^[./]/.test(specifier)) return false;
+    try {
+      return createRequire(this.cellPath).resolve(specifier) !== "";
+    } catch (error) {
+      // Node.js's ways to say that there is no such package or no such path in it.
+      if (error instanceof Error) return false;
+      throw error;
+    }
   }
 
   private looseErrors(): readonly ts.Diagnostic[] {
@@ -133,32 +302,13 @@ export class CellCompiler {
   }
 }
 
-/** A TypeScript program that is renewed from its predecessor. */
-class CellProgram {
-  private readonly options: ts.CompilerOptions;
-  private readonly host: ts.CompilerHost;
-  private readonly rootPaths: readonly string[];
-  private program: ts.Program | undefined;
-
-  constructor(store: SourceStore, rootPaths: readonly string[], options: ts.CompilerOptions, folder: string) {
-    this.rootPaths = rootPaths;
-    this.options = options;
-    this.host = storeCompilerHost(store, options, folder);
-  }
-
-  refresh(): ts.Program {
-    this.program = ts.createProgram({ rootNames: this.rootPaths, options: this.options, host: this.host, oldProgram: this.program });
-    return this.program;
-  }
-}
-
-function emitCell(program: ts.Program, sourceFile: ts.SourceFile, prefixEnd: number): { javascript: string; sourceMap: string } {
+function emitCell(program: ts.Program, sourceFile: ts.SourceFile, cell: CheckedCell): { javascript: string; sourceMap: string } {
   let javascript = "";
   let sourceMap = "";
   program.emit(sourceFile, (path, text) => {
     if (path.endsWith(".map")) sourceMap = text;
     else javascript = text.replace(/\/\/# sourceMappingURL=.*\s*$/, "");
-  }, undefined, false, { before: [beforeTransforms(program.getTypeChecker(), prefixEnd)], after: [afterTransforms()] });
+  }, undefined, false, { before: [beforeTransforms(cell)], after: [afterTransforms()] });
   return { javascript, sourceMap };
 }
 

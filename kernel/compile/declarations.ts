@@ -1,4 +1,4 @@
-import ts from "typescript";
+import ts from "#typescript";
 
 /** A name that a cell declares at its top level, and how later cells may use it. */
 export interface Declaration {
@@ -7,27 +7,30 @@ export interface Declaration {
   readonly kind: "let" | "const" | "alias";
   /** Whether the cell itself already writes `export`. */
   readonly isExported: boolean;
+  /** Whether it only says that something exists: `declare const x: number`. */
+  readonly isAmbient: boolean;
 }
 
 /** The names that a cell declares at its top level, in order, each once. */
 export function declarationsOf(sourceFile: ts.SourceFile): Declaration[] {
   const found = new Map<string, Declaration>();
-  const add = (name: string, kind: Declaration["kind"], isExported: boolean): void => {
-    if (!found.has(name)) found.set(name, { name, kind, isExported });
-  };
   for (const statement of sourceFile.statements) {
-    const isExported = ts.canHaveModifiers(statement)
-      && (ts.getModifiers(statement)?.some((modifier) => modifier.kind === ts.SyntaxKind.ExportKeyword) ?? false);
+    const modifiers = ts.canHaveModifiers(statement) ? ts.getModifiers(statement) ?? [] : [];
+    const isExported = modifiers.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword);
+    const isAmbient = modifiers.some(({ kind }) => kind === ts.SyntaxKind.DeclareKeyword);
+    const add = (name: string, kind: Declaration["kind"]): void => {
+      if (!found.has(name)) found.set(name, { name, kind, isExported, isAmbient });
+    };
     if (ts.isVariableStatement(statement)) {
       const { flags, declarations } = statement.declarationList;
       // Disposed at the end of their cell, so they are of no use later.
       if ((flags & ts.NodeFlags.Using) !== 0) continue;
       const kind = flags & ts.NodeFlags.Const ? "const" : "let";
-      for (const declaration of declarations) for (const name of boundNames(declaration.name)) add(name, kind, isExported);
+      for (const declaration of declarations) for (const name of boundNames(declaration.name)) add(name, kind);
     } else if (ts.isImportDeclaration(statement)) {
-      for (const name of importedNames(statement)) add(name, "alias", false);
+      for (const name of importedNames(statement)) add(name, "alias");
     } else if (isNamedStatement(statement) && statement.name !== undefined && ts.isIdentifier(statement.name)) {
-      add(statement.name.text, "alias", isExported);
+      add(statement.name.text, "alias");
     }
   }
   return [...found.values()];

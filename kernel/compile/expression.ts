@@ -1,4 +1,4 @@
-import ts from "typescript";
+import ts from "#typescript";
 import { RUNTIME_NAME } from "../runner/runtimeName.ts";
 
 /** Compiles one of an execute_request's user_expressions, without type check. */

@@ -12,6 +12,26 @@ export class Scope {
   private libraryNames: ReadonlySet<string> = new Set();
   /** Properties that cells put on globalThis themselves; of type any. */
   private readonly untypedNames = new Set<string>();
+  private readonly forgottenNames = new Set<string>();
+
+  /** The declared names, newest last. */
+  names(): string[] {
+    return [...this.bindings.keys()];
+  }
+
+  /** Removes names for good: what is left of them at run time is not taken for new ones. */
+  forget(names: readonly string[]): void {
+    for (const name of names) {
+      this.bindings.delete(name);
+      this.untypedNames.delete(name);
+      this.forgottenNames.add(name);
+    }
+  }
+
+  /** Whether a finished cell has made something of a name. */
+  has(name: string): boolean {
+    return this.bindings.get(name)?.isAmbient === false;
+  }
 
   setLibraryNames(names: ReadonlySet<string>): void {
     this.libraryNames = names;
@@ -20,13 +40,19 @@ export class Scope {
   /** Remembers what a cell declared; newer declarations replace older ones of the same name.
    *  @param module specifier of the kept cell, e.g. "./__cell-3.ts" */
   add(module: string, declarations: readonly Declaration[]): void {
-    for (const declaration of declarations) this.bindings.set(declaration.name, { ...declaration, module });
+    for (const declaration of declarations) {
+      // Newest last.
+      this.bindings.delete(declaration.name);
+      this.bindings.set(declaration.name, { ...declaration, module });
+      this.forgottenNames.delete(declaration.name);
+    }
   }
 
   /** Remembers properties of globalThis that no cell declared.
    *  @returns whether one of them is new */
   addUntyped(names: readonly string[]): boolean {
-    const fresh = names.filter((name) => !this.untypedNames.has(name) && !this.bindings.has(name) && !this.libraryNames.has(name));
+    const fresh = names.filter((name) => !this.untypedNames.has(name) && !this.bindings.has(name) && !this.libraryNames.has(name)
+      && !this.forgottenNames.has(name));
     for (const name of fresh) this.untypedNames.add(name);
     return fresh.length > 0;
   }

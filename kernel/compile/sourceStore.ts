@@ -1,20 +1,43 @@
 import { statSync } from "node:fs";
-import ts from "typescript";
+import ts from "#typescript";
+
+/** Version of a file that is not there. */
+export const MISSING_VERSION = "missing";
 
 interface StoredFile { readonly sourceFile: ts.SourceFile; readonly version: string }
 
 /** The source files of all programs: cells from memory, the rest from disk, each parsed once for each version. */
 export class SourceStore {
-  private readonly virtual = new Map<string, { readonly text: string; readonly version: string }>();
+  private readonly virtual = new Map<string, { readonly text: string; readonly version: string; readonly scriptKind: ts.ScriptKind | undefined }>();
   private readonly parsed = new Map<string, StoredFile>();
   private readonly present = new Set<string>();
   private readonly realPaths = new Map<string, string>();
+  private readonly changes = new Map<string, number>();
   private nextVersion = 1;
 
-  /** Sets the text of a file that is not on disk. */
-  setText(path: string, text: string): void {
-    if (this.virtual.get(path)?.text === text) return;
-    this.virtual.set(path, { text, version: `cell-${this.nextVersion++}` });
+  /** Sets the text of a file that is not on disk.
+   *  @param scriptKind what the text is, where the name does not tell */
+  setText(path: string, text: string, scriptKind?: ts.ScriptKind): void {
+    const known = this.virtual.get(path);
+    if (known?.text === text && known.scriptKind === scriptKind) return;
+    this.virtual.set(path, { text, version: `cell-${this.nextVersion++}`, scriptKind });
+    this.changes.set(path, (this.changes.get(path) ?? 0) + 1);
+  }
+
+  /** A number that changes when the text of any other file than this one is set. */
+  stateWithout(path: string): number {
+    return this.nextVersion - (this.changes.get(path) ?? 0);
+  }
+
+  /** Whether a text that was set is TypeScript without JSX. */
+  isTypeScript(path: string): boolean {
+    const kind = this.virtual.get(path)?.scriptKind;
+    return kind === undefined || kind === ts.ScriptKind.TS;
+  }
+
+  /** Whether a file's text was given by setText. */
+  isVirtual(path: string): boolean {
+    return this.virtual.has(path);
   }
 
   exists(path: string): boolean {
@@ -53,7 +76,7 @@ export class SourceStore {
     if (virtual !== undefined) return virtual.version;
     // Installed packages and the TypeScript library don't change while a kernel runs; the user's files do.
     if (path.includes("/node_modules/")) return "installed";
-    return String(statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? "missing");
+    return String(statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? MISSING_VERSION);
   }
 
   sourceFile(path: string, options: ts.ScriptTarget | ts.CreateSourceFileOptions): ts.SourceFile | undefined {
@@ -63,10 +86,22 @@ export class SourceStore {
     const text = this.readText(path);
     if (text === undefined) return undefined;
     // TypeScript's language service tells new files from old ones by this property.
-    const sourceFile = Object.assign(ts.createSourceFile(path, text, options, true), { version });
+    const sourceFile = Object.assign(parse(path, text, options, this.virtual.get(path)?.scriptKind), { version });
     this.parsed.set(path, { sourceFile, version });
     return sourceFile;
   }
+}
+
+/** Installed declarations are parsed without their documentation, which is half of the time and a third of the memory;
+ *  documentation.ts fetches it where it is asked for. Parents are set when a file is bound. */
+function parse(path: string, text: string, options: ts.ScriptTarget | ts.CreateSourceFileOptions, scriptKind: ts.ScriptKind | undefined): ts.SourceFile {
+  if (!isInstalledDeclaration(path)) return ts.createSourceFile(path, text, options, true, scriptKind);
+  const languageOptions = typeof options === "object" ? options : { languageVersion: options };
+  return ts.createSourceFile(path, text, { ...languageOptions, jsDocParsingMode: ts.JSDocParsingMode.ParseNone }, false);
+}
+
+export function isInstalledDeclaration(path: string): boolean {
+  return path.includes("/node_modules/") && /\.d\.[cm]?ts$/.test(path);
 }
 
 /** A compiler host that reads everything from the store.

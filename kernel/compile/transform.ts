@@ -1,12 +1,26 @@
-import ts from "typescript";
-import { RUNTIME_NAME } from "../runner/runtimeName.ts";
+import ts from "#typescript";
+import { importCall, importStatements, reexport, runtimeMember, variable } from "./importRewrite.ts";
+import { Shadowing } from "./shadowing.ts";
+
+/** A checked cell, for its rewriting. */
+export interface CheckedCell {
+  readonly checker: ts.TypeChecker;
+  /** Offset where the user's code begins; statements before it are for the checker only. */
+  readonly prefixEnd: number;
+  /** Names in it that this cell or an earlier one declared. */
+  readonly cellNames: readonly string[];
+  /** Paths of the files whose top level cells declare. */
+  readonly cellFiles: readonly string[];
+  /** The file that a specifier means by tsconfig.json; null for all others. */
+  readonly aliasedFile: (specifier: string) => string | null;
+}
 
 /** Rewrites a checked cell for evaluation as a script, before TypeScript's own transforms:
- *  imports become awaited calls, `export` goes, the last expression is handed over as the result.
- *  @param prefixEnd offset where the user's code begins; statements before it are for the checker only */
-export function beforeTransforms(checker: ts.TypeChecker, prefixEnd: number): ts.TransformerFactory<ts.SourceFile> {
+ *  imports become awaited calls, `export` goes, the last expression is handed over as the result. */
+export function beforeTransforms({ checker, prefixEnd, cellNames, cellFiles, aliasedFile }: CheckedCell): ts.TransformerFactory<ts.SourceFile> {
   return (context) => (sourceFile) => {
-    const rewriter = new CellRewriter(context, checker);
+    const shadowing = new Shadowing(checker, context.factory, cellNames, cellFiles);
+    const rewriter = new CellRewriter(context, checker, shadowing, aliasedFile);
     const userStatements = sourceFile.statements.filter((statement) => statement.getStart(sourceFile) >= prefixEnd);
     const statements = userStatements.flatMap((statement, index) =>
       rewriter.statement(statement, index === userStatements.length - 1));
@@ -21,6 +35,8 @@ export function afterTransforms(): ts.TransformerFactory<ts.SourceFile> {
     const { factory } = context;
     const statements = sourceFile.statements.flatMap((statement): ts.Statement[] => {
       if (ts.isExportDeclaration(statement)) return [];
+      // The JSX transform imports its runtime.
+      if (ts.isImportDeclaration(statement)) return importStatements(factory, statement, { specifier: (specifier) => specifier, isValue: () => true, renamed: (name) => name });
       if (ts.isVariableStatement(statement)) {
         const list = factory.createVariableDeclarationList(statement.declarationList.declarations, ts.NodeFlags.None);
         return [factory.updateVariableStatement(statement, undefined, ts.setTextRange(list, statement.declarationList))];
@@ -39,61 +55,58 @@ export function afterTransforms(): ts.TransformerFactory<ts.SourceFile> {
 class CellRewriter {
   private readonly context: ts.TransformationContext;
   private readonly checker: ts.TypeChecker;
+  private readonly shadowing: Shadowing;
+  private readonly aliasedFile: CheckedCell["aliasedFile"];
   private readonly resetNames = new Set<string>();
 
-  constructor(context: ts.TransformationContext, checker: ts.TypeChecker) {
+  constructor(context: ts.TransformationContext, checker: ts.TypeChecker, shadowing: Shadowing, aliasedFile: CheckedCell["aliasedFile"]) {
     this.context = context;
     this.checker = checker;
+    this.shadowing = shadowing;
+    this.aliasedFile = aliasedFile;
   }
 
   statement(statement: ts.Statement, isLast: boolean): ts.Statement[] {
     const { factory } = this.context;
-    if (ts.isImportDeclaration(statement)) return this.importStatement(statement);
-    if (ts.isImportEqualsDeclaration(statement) && ts.isExternalModuleReference(statement.moduleReference)) {
-      const call = factory.createCallExpression(factory.createIdentifier("require"), undefined, [statement.moduleReference.expression]);
-      return [variable(factory, statement.name, call, statement)];
+    if (ts.isImportDeclaration(statement)) {
+      return importStatements(factory, statement, {
+        specifier: (specifier) => this.specifier(specifier), isValue: (name) => this.isValue(name), renamed: (name) => this.shadowing.renamed(name),
+      });
     }
-    if (ts.isExportDeclaration(statement)) return [];
+    if (ts.isImportEqualsDeclaration(statement) && ts.isExternalModuleReference(statement.moduleReference)) {
+      if (statement.isTypeOnly) return [];
+      const call = factory.createCallExpression(factory.createIdentifier("require"), undefined, [this.specifier(statement.moduleReference.expression)]);
+      return [variable(factory, this.shadowing.renamed(statement.name), call, statement)];
+    }
+    if (ts.isExportDeclaration(statement)) return reexport(factory, statement, { specifier: (specifier) => this.specifier(specifier) });
     if (ts.isExportAssignment(statement)) return [this.expressionStatement(statement.expression, statement, isLast)];
     if (ts.isExpressionStatement(statement)) return [this.expressionStatement(statement.expression, statement, isLast)];
+    if (isNameless(statement)) return [];
     const visited = this.visit(withoutExport(factory, statement));
     const isMerged = ts.isEnumDeclaration(statement) || ts.isModuleDeclaration(statement);
-    if (!isMerged || !ts.isIdentifier(statement.name) || this.resetNames.has(statement.name.text) || isAmbient(statement)) return [visited];
+    if (!isMerged || !ts.isIdentifier(statement.name) || isAmbient(statement) || !this.isFirstOfName(statement.name)) return [visited];
     // TypeScript emits `(E || (E = {}))`, which would keep the members of an enum of this name from an earlier cell.
-    this.resetNames.add(statement.name.text);
-    return [variable(factory, statement.name, factory.createVoidZero(), statement), visited];
+    return [variable(factory, this.shadowing.renamed(statement.name), factory.createVoidZero(), statement), visited];
+  }
+
+  /** Whether no earlier statement of this cell has made a value for an enum or namespace to add to. */
+  private isFirstOfName(name: ts.Identifier): boolean {
+    if (this.resetNames.has(name.text)) return false;
+    this.resetNames.add(name.text);
+    const declarations = this.checker.getSymbolAtLocation(name)?.declarations ?? [];
+    return !declarations.some((declaration) => ts.isFunctionDeclaration(declaration) || ts.isClassDeclaration(declaration));
   }
 
   private expressionStatement(expression: ts.Expression, original: ts.Statement, isLast: boolean): ts.Statement {
     const { factory } = this.context;
     const visited = this.visit(expression);
-    const value = isLast ? factory.createCallExpression(this.runtimeMember("result"), undefined, [visited]) : visited;
+    const value = isLast ? factory.createCallExpression(runtimeMember(factory, "result"), undefined, [visited]) : visited;
     return ts.setTextRange(factory.createExpressionStatement(value), original);
   }
 
-  private importStatement(statement: ts.ImportDeclaration): ts.Statement[] {
-    const { factory } = this.context;
-    const clause = statement.importClause;
-    if (clause?.phaseModifier === ts.SyntaxKind.TypeKeyword) return [];
-    const elements: { readonly imported: string; readonly local: ts.Identifier }[] = [];
-    if (clause?.name !== undefined) elements.push({ imported: "default", local: clause.name });
-    const bindings = clause?.namedBindings;
-    if (bindings !== undefined && ts.isNamedImports(bindings)) {
-      for (const element of bindings.elements) {
-        if (element.isTypeOnly || !this.isValue(element.name)) continue;
-        elements.push({ imported: (element.propertyName ?? element.name).text, local: element.name });
-      }
-    }
-    const call = this.importCall(statement.moduleSpecifier, importAttributes(factory, statement), elements.map(({ imported }) => imported));
-    const awaited = factory.createAwaitExpression(ts.setTextRange(call, statement));
-    const made: ts.Statement[] = [];
-    if (bindings !== undefined && ts.isNamespaceImport(bindings)) made.push(variable(factory, bindings.name, awaited, statement));
-    if (elements.length > 0) {
-      const pattern = factory.createObjectBindingPattern(elements.map(({ imported, local }) =>
-        factory.createBindingElement(undefined, factory.createStringLiteral(imported), local)));
-      made.push(variable(factory, pattern, awaited, statement));
-    }
-    return made.length > 0 ? made : [ts.setTextRange(factory.createExpressionStatement(awaited), statement)];
+  private specifier(specifier: ts.Expression): ts.Expression {
+    const file = ts.isStringLiteralLike(specifier) ? this.aliasedFile(specifier.text) : null;
+    return file === null ? specifier : this.context.factory.createStringLiteral(file);
   }
 
   /** Whether an imported name exists at run time; types alone do not. */
@@ -103,26 +116,17 @@ class CellRewriter {
     return (this.checker.getAliasedSymbol(symbol).flags & ts.SymbolFlags.Value) !== 0;
   }
 
-  private importCall(specifier: ts.Expression, attributes: ts.Expression | undefined, names: readonly string[] | undefined): ts.CallExpression {
-    const { factory } = this.context;
-    const nameList = names === undefined ? [] : [factory.createArrayLiteralExpression(names.map((name) => factory.createStringLiteral(name)))];
-    const options = attributes ?? (nameList.length > 0 ? factory.createVoidZero() : undefined);
-    return factory.createCallExpression(this.runtimeMember("import"), undefined, [specifier, ...(options ? [options] : []), ...nameList]);
-  }
-
-  private runtimeMember(name: "import" | "result" | "meta"): ts.Expression {
-    const { factory } = this.context;
-    return factory.createPropertyAccessExpression(factory.createIdentifier(RUNTIME_NAME), name);
-  }
-
   private visit<N extends ts.Node>(root: N): N {
-    const visitor = (node: ts.Node): ts.Node => {
+    const { factory } = this.context;
+    const visitor = (original: ts.Node): ts.Node => {
+      const node = this.shadowing.isEmpty ? original : this.shadowing.withoutShorthand(original) ?? original;
+      if (ts.isIdentifier(node)) return this.shadowing.isEmpty ? node : this.shadowing.renamed(node);
       const visited = ts.visitEachChild(node, visitor, this.context);
       if (ts.isCallExpression(visited) && visited.expression.kind === ts.SyntaxKind.ImportKeyword) {
         const [specifier, attributes] = visited.arguments;
-        if (specifier !== undefined) return ts.setTextRange(this.importCall(specifier, attributes, undefined), visited);
+        if (specifier !== undefined) return ts.setTextRange(importCall(factory, this.specifier(specifier), attributes), visited);
       }
-      if (ts.isMetaProperty(visited) && visited.keywordToken === ts.SyntaxKind.ImportKeyword) return this.runtimeMember("meta");
+      if (ts.isMetaProperty(visited) && visited.keywordToken === ts.SyntaxKind.ImportKeyword) return runtimeMember(factory, "meta");
       return visited;
     };
     // The visitor returns a node of the same kind for everything but import() and import.meta, which are expressions.
@@ -130,11 +134,9 @@ class CellRewriter {
   }
 }
 
-function importAttributes(factory: ts.NodeFactory, statement: ts.ImportDeclaration): ts.Expression | undefined {
-  if (statement.attributes === undefined) return undefined;
-  const pairs = statement.attributes.elements.map(({ name, value }) =>
-    factory.createPropertyAssignment(factory.createStringLiteral(name.text), value));
-  return factory.createObjectLiteralExpression([factory.createPropertyAssignment("with", factory.createObjectLiteralExpression(pairs))]);
+/** `export default function () {}` and `export default class {}` declare no name, and a cell has nobody to export to. */
+function isNameless(statement: ts.Statement): boolean {
+  return (ts.isFunctionDeclaration(statement) || ts.isClassDeclaration(statement)) && statement.name === undefined;
 }
 
 function withoutExport(factory: ts.NodeFactory, statement: ts.Statement): ts.Statement {
@@ -148,9 +150,4 @@ function withoutExport(factory: ts.NodeFactory, statement: ts.Statement): ts.Sta
 
 function isAmbient(statement: ts.EnumDeclaration | ts.ModuleDeclaration): boolean {
   return statement.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.DeclareKeyword) ?? false;
-}
-
-function variable(factory: ts.NodeFactory, name: ts.BindingName, value: ts.Expression, original: ts.Node): ts.Statement {
-  const declaration = factory.createVariableDeclaration(name, undefined, undefined, value);
-  return ts.setTextRange(factory.createVariableStatement(undefined, [declaration]), original);
 }

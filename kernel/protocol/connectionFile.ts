@@ -1,10 +1,10 @@
-import { randomBytes } from "node:crypto";
-import { chmodSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { getHashes, randomBytes } from "node:crypto";
+import { chmodSync, mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import type { Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ConnectionFileError } from "../errors.ts";
+import { ConnectionFileError, systemErrorCode } from "../errors.ts";
 import { isJsonObject } from "./json.ts";
 
 /** The five channels of a kernel. */
@@ -24,10 +24,14 @@ export interface ConnectionInfo {
 const PORT_NAMES = {
   shell: "shell_port", control: "control_port", stdin: "stdin_port", iopub: "iopub_port", heartbeat: "hb_port",
 } as const satisfies Record<Channel, string>;
-const CHANNELS: readonly Channel[] = ["shell", "control", "stdin", "iopub", "heartbeat"];
+export const CHANNELS: readonly Channel[] = ["shell", "control", "stdin", "iopub", "heartbeat"];
+
+/** A connection file has a few hundred bytes. */
+const MAX_FILE_BYTES = 1 << 20;
+const MAX_PORT = 65_535;
 
 /** Reads and checks a connection file.
- *  @throws ConnectionFileError E_CONNECTION_FILE when it is missing, not JSON, or lacks a port
+ *  @throws ConnectionFileError E_CONNECTION_FILE when it is missing, not JSON, or lacks a field or has a wrong one
  *  Source: jupyter-client.readthedocs.io/en/stable/kernels.html#connection-files */
 export function readConnectionFile(path: string): ConnectionInfo {
   const refuse = (why: string, cause?: unknown): ConnectionFileError => new ConnectionFileError({
@@ -36,19 +40,29 @@ export function readConnectionFile(path: string): ConnectionInfo {
   });
   let parsed: unknown;
   try {
+    const { size } = statSync(path);
+    if (size > MAX_FILE_BYTES) throw refuse(`it has ${size} bytes`);
     parsed = JSON.parse(readFileSync(path, "utf8"));
   } catch (error) {
-    throw refuse("it is missing or is not JSON", error);
+    if (error instanceof ConnectionFileError) throw error;
+    const code = systemErrorCode(error);
+    throw refuse(code === "ENOENT" ? "there is no such file" : code === undefined ? "it is not JSON" : `it can't be read (${code})`, error);
   }
   if (!isJsonObject(parsed)) throw refuse("it holds no JSON object");
   const { transport = "tcp", ip, key = "", signature_scheme: scheme = "hmac-sha256" } = parsed;
   if (typeof transport !== "string" || typeof ip !== "string" || typeof key !== "string") {
     throw refuse("transport, ip and key must be strings");
   }
-  if (typeof scheme !== "string" || !scheme.startsWith("hmac-")) throw refuse("signature_scheme must be hmac-<digest>");
+  if (transport !== "tcp" && transport !== "ipc") throw refuse("transport must be tcp or ipc");
+  if (ip === "") throw refuse("ip must not be empty");
+  if (typeof scheme !== "string" || !scheme.startsWith("hmac-") || !getHashes().includes(scheme.slice("hmac-".length))) {
+    throw refuse("signature_scheme must be hmac-<digest> with a digest that OpenSSL has, e.g. hmac-sha256");
+  }
   const port = (channel: Channel): number => {
     const value = parsed[PORT_NAMES[channel]];
-    if (typeof value !== "number") throw refuse(`${PORT_NAMES[channel]} must be a number`);
+    if (typeof value !== "number" || !Number.isInteger(value) || value < 1 || value > MAX_PORT) {
+      throw refuse(`${PORT_NAMES[channel]} must be a whole number from 1 to ${MAX_PORT}`);
+    }
     return value;
   };
   return {

@@ -37,7 +37,8 @@ export class Publisher {
     else this.timer ??= setTimeout(() => { this.flush(); }, STREAM_BATCH_MS);
   }
 
-  private flush(): void {
+  /** Publishes the text that was gathered so far. */
+  flush(): void {
     if (this.timer !== null) clearTimeout(this.timer);
     this.timer = null;
     if (this.batch === null) return;

@@ -14,8 +14,10 @@ export class SendQueue {
 
   /** @returns when this message is in zeromq's hands */
   send(frames: (Buffer | Uint8Array | string)[]): Promise<void> {
-    this.last = this.last.then(() => this.socket.send(frames));
-    return this.last;
+    const sent = this.last.then(() => this.socket.send(frames));
+    // A failed send is its caller's matter; the next ones go on.
+    this.last = sent.catch(() => undefined);
+    return sent;
   }
 
   /** Resolves when all that was queued so far is in zeromq's hands. */

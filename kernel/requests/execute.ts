@@ -1,19 +1,30 @@
-import type { CompiledCell } from "../compile/cellCompiler.ts";
+import type { CompiledCell, RefusedCell } from "../compile/cellCompiler.ts";
 import { describeDiagnostics } from "../compile/diagnostics.ts";
 import { compileExpression } from "../compile/expression.ts";
+import { cellTags } from "../compile/moduleCells.ts";
+import type { CellTags } from "../compile/moduleCells.ts";
+import { CompilerError } from "../errors.ts";
+import type { RunTime } from "../magics/magic.ts";
+import { parseMagic } from "../magics/parseMagic.ts";
 import { booleanField, objectField, stringField } from "../protocol/json.ts";
 import type { Message } from "../protocol/wire.ts";
 import type { ErrorReport, UserExpression } from "../runner/threadMessages.ts";
 import type { KernelState, TypeScriptParts } from "./kernelState.ts";
+import { executeMagic } from "./magic.ts";
 
 /** How an execute_request ended. */
 export interface ExecuteResult {
   readonly content: object;
   /** Requests behind this one are to be aborted. */
   readonly abortsQueue: boolean;
+  /** Text of the result, for the history. */
+  readonly resultText: string | null;
+  /** Null when no code was run. */
+  readonly time: RunTime | null;
 }
 
-interface CellRequest {
+/** One execute_request, read. */
+export interface CellRequest {
   readonly message: Message;
   readonly code: string;
   readonly isSilent: boolean;
@@ -40,12 +51,51 @@ export async function execute(state: KernelState, message: Message): Promise<Exe
   state.preparing = preparing;
   const typescript = await state.typescript();
   state.preparing = null;
-  if (preparing.isInterrupted) return fail(state, request, INTERRUPTED);
   const help = /^\s*\?\s*([\w$.]+)\s*$|^\s*([\w$.]+)\s*\?\s*$/.exec(code);
-  if (help !== null) return { content: pagerReply(typescript, help[1] ?? help[2] ?? "", count), abortsQueue: false };
-  const compiled = typescript.compiler.compile(code);
+  if (help !== null && !preparing.isInterrupted) return { content: pagerReply(typescript, help[1] ?? help[2] ?? "", count), abortsQueue: false, resultText: null, time: null };
+  const ended = preparing.isInterrupted ? await fail(state, request, INTERRUPTED) : await executeCode(state, request, code, typescript);
+  if (request.isStored) state.history.add(count, code, ended.resultText);
+  return ended;
+}
+
+/** Runs a cell, or what a magic leaves of it. */
+async function executeCode(state: KernelState, request: CellRequest, code: string, typescript: TypeScriptParts): Promise<ExecuteResult> {
+  const magic = parseMagic(code);
+  if (magic !== null) {
+    return executeMagic(magic, {
+      state, request, compiler: typescript.compiler, runCode: (part) => executeCode(state, request, part, typescript), fail: (report) => fail(state, request, report),
+    });
+  }
+  const tags = cellTags(code);
+  if (tags.module !== null || tags.isForBrowser) return addModule(state, request, code, tags, typescript);
+  const compiled = compile(code, typescript);
+  if (compiled instanceof CompilerError) return fail(state, request, { ename: compiled.name, evalue: compiled.message, traceback: [`${compiled.name}: ${compiled.message}`] });
+  if (!request.isSilent) warnOfProject(state, request, typescript);
   if (!compiled.isRunnable) return fail(state, request, describeDiagnostics(compiled.diagnostics, code, request.cellName));
   return run(state, request, compiled, typescript);
+}
+
+function compile(code: string, { compiler }: TypeScriptParts): CompiledCell | RefusedCell | CompilerError {
+  try {
+    return compiler.compile(code);
+  } catch (error) {
+    if (!(error instanceof CompilerError)) throw error;
+    return error;
+  }
+}
+
+/** A cell that other cells import; it is not run itself. */
+async function addModule(state: KernelState, request: CellRequest, code: string, { module, hasJsx }: CellTags, typescript: TypeScriptParts): Promise<ExecuteResult> {
+  const errors = module === null ? [] : typescript.compiler.addModule(module, code, hasJsx);
+  if (errors.length > 0) return fail(state, request, describeDiagnostics(errors, code, request.cellName));
+  return { content: { status: "ok", execution_count: request.count, payload: [], user_expressions: {} }, abortsQueue: false, resultText: null, time: null };
+}
+
+/** A broken tsconfig.json is no reason not to run the cell. */
+function warnOfProject({ publisher }: KernelState, { message }: CellRequest, { compiler }: TypeScriptParts): void {
+  for (const problem of compiler.takeProblems()) {
+    publisher.stream("stderr", `Warning: ${problem}\nWhat can be read of the file applies; correct it, and the next cell follows.\n`, message.header);
+  }
 }
 
 function readRequest(state: KernelState, message: Message): CellRequest {
@@ -55,46 +105,61 @@ function readRequest(state: KernelState, message: Message): CellRequest {
   if (isStored) state.executionCount += 1;
   const count = state.executionCount;
   const cellName = isStored ? `cell-${count}.ts` : `unnumbered-${++unnumberedCells}.ts`;
-  return { message, code: stringField(content, "code"), isSilent, isStored, count, cellName };
+  return { message, code: stringField(content, "code").replace(/^\uFEFF/, ""), isSilent, isStored, count, cellName };
 }
 
 async function run(state: KernelState, request: CellRequest, compiled: CompiledCell, typescript: TypeScriptParts): Promise<ExecuteResult> {
   const { expressions, errors } = compileExpressions(request.message);
+  // Now, so that the next cell is completed with these names while this one runs; an error would not take them back.
+  typescript.compiler.keep(compiled);
+  const { sourceMap, lineOffset, declaredNames } = compiled;
+  await state.debugger.prepareCell({ name: request.cellName, code: request.code, sourceMap, lineOffset, declaredNames });
+  const stopTiming = startTiming();
   const { outcome, wasInterrupted } = await state.mainThread.run(request.message, {
     javascript: compiled.javascript, sourceMap: compiled.sourceMap, lineOffset: compiled.lineOffset,
     cellName: request.cellName, declaredNames: compiled.declaredNames, userExpressions: expressions,
   });
-  typescript.compiler.keep(outcome.untypedNames);
+  const time = stopTiming();
+  typescript.compiler.noteGlobals(outcome.untypedNames);
   // While the user reads the result, and in no one's way.
   setTimeout(() => { typescript.compiler.updateScope(); }, SCOPE_UPDATE_DELAY_MS);
   switch (outcome.status) {
-    case "interrupted": return fail(state, request, INTERRUPTED);
-    case "error": return fail(state, request, outcome);
+    case "interrupted": return { ...await fail(state, request, INTERRUPTED), time };
+    case "error": return { ...await fail(state, request, outcome), time };
     case "ok": {
       const { result, userExpressions } = outcome;
-      if (request.isStored) state.history.add(request.count, request.code, result === null ? null : stringField(result.data, "text/plain"));
       if (result !== null && !request.isSilent) {
         await state.publisher.publish("execute_result", { execution_count: request.count, ...result }, request.message.header);
       }
       const content = { status: "ok", execution_count: request.count, payload: [], user_expressions: { ...userExpressions, ...errors } };
       // Who stops a cell in a run of cells wants none of the next ones.
-      return { content, abortsQueue: wasInterrupted && stopsOnError(request) };
+      return { content, abortsQueue: wasInterrupted && stopsOnError(request), resultText: result === null ? null : stringField(result.data, "text/plain"), time };
     }
   }
 }
 
-async function fail(state: KernelState, request: CellRequest, report: ErrorReport): Promise<ExecuteResult> {
-  const { ename, evalue, traceback } = report;
-  if (request.isStored) state.history.add(request.count, request.code, null);
-  if (!request.isSilent) await state.publisher.publish("error", { ename, evalue, traceback }, request.message.header);
-  return {
-    content: { status: "error", execution_count: request.count, ename, evalue, traceback, user_expressions: {}, payload: [] },
-    abortsQueue: stopsOnError(request),
+/** @returns the time since now; CPU time is the process's, and this thread waits meanwhile */
+function startTiming(): () => RunTime {
+  const startedMs = performance.now();
+  const cpuBefore = process.cpuUsage();
+  return () => {
+    const { user, system } = process.cpuUsage(cpuBefore);
+    return { wallMs: performance.now() - startedMs, userCpuMs: user / 1000, systemCpuMs: system / 1000 };
   };
 }
 
-function stopsOnError({ message }: CellRequest): boolean {
-  return booleanField(message.content, "stop_on_error", true);
+async function fail(state: KernelState, request: CellRequest, report: ErrorReport): Promise<ExecuteResult> {
+  const { ename, evalue, traceback } = report;
+  if (!request.isSilent) await state.publisher.publish("error", { ename, evalue, traceback }, request.message.header);
+  return {
+    content: { status: "error", execution_count: request.count, ename, evalue, traceback, user_expressions: {}, payload: [] },
+    abortsQueue: stopsOnError(request), resultText: null, time: null,
+  };
+}
+
+function stopsOnError({ message, isSilent }: CellRequest): boolean {
+  // Front ends run silent cells on their own account; the user's cells are not to suffer.
+  return !isSilent && booleanField(message.content, "stop_on_error", true);
 }
 
 function compileExpressions(message: Message): { expressions: Record<string, string>; errors: Record<string, UserExpression> } {

@@ -9,5 +9,6 @@ export const interrupt: RequestHandler = (state) => {
   }
   state.input.interrupt();
   state.mainThread.interrupt();
+  state.comms.delivery.interrupt((next) => { state.mainThread.post(next); });
   return { status: "ok" };
 };

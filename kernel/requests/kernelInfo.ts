@@ -23,8 +23,8 @@ export const kernelInfo: RequestHandler = () => ({
   },
   banner: `TypeScript (MoE Lab) on Node.js ${process.version}`,
   help_links: [{ text: "TypeScript", url: "https://www.typescriptlang.org/docs/" }],
-  debugger: false,
-  supported_features: [],
+  debugger: true,
+  supported_features: ["debugger", "kernel subshells"],
 });
 
 /** connect_request: the ports, as the connection file has them, and how many messages were dropped as malformed. */

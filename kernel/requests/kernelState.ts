@@ -1,5 +1,6 @@
 import type { CellCompiler } from "../compile/cellCompiler.ts";
-import type { CellLanguage } from "../compile/language.ts";
+import type { CellLanguage } from "../language/cellLanguage.ts";
+import type { KernelDebugger } from "../debug/kernelDebugger.ts";
 import type { ConnectionInfo } from "../protocol/connectionFile.ts";
 import type { JsonObject } from "../protocol/json.ts";
 import type { MainThread } from "../protocol/mainThread.ts";
@@ -9,6 +10,9 @@ import type { Message } from "../protocol/wire.ts";
 import type { CommTable } from "./comm.ts";
 import type { History } from "./history.ts";
 import type { InputRequests } from "./input.ts";
+import type { QueuedRequest } from "./shellQueue.ts";
+import type { Subshells } from "./subshell.ts";
+import type { UsageMeter } from "./usage.ts";
 
 /** TypeScript, loaded after the sockets are open so that a client's first questions need not wait for it. */
 export interface TypeScriptParts { readonly compiler: CellCompiler; readonly language: CellLanguage }
@@ -23,8 +27,17 @@ export interface KernelState {
   readonly history: History;
   readonly comms: CommTable;
   readonly input: InputRequests;
+  /** See WorkerStart. */
+  readonly echoesWidgets: boolean;
+  readonly subshells: Subshells;
+  readonly usage: UsageMeter;
+  /** Answers cells that will not run. */
+  readonly abortCells: (cells: readonly QueuedRequest[]) => Promise<void>;
+  readonly debugger: KernelDebugger;
   /** The cell that is being compiled and not yet running; an interrupt marks it. */
   preparing: { isInterrupted: boolean } | null;
+  /** Header of the newest debug_request: the parent of the debugger's events. */
+  debugParent: Partial<Message["header"]>;
   /** Number of the cell run last, as front ends show it. */
   executionCount: number;
 }
@@ -34,6 +47,31 @@ export interface KernelState {
 export type RequestHandler = (state: KernelState, content: JsonObject, message: Message) => Promise<object | null> | object | null;
 
 /** Sends a reply to whoever asked. */
-export function reply(state: KernelState, channel: RequestChannel, request: Message, type: string, content: object): Promise<void> {
-  return state.sockets.send(channel, { type, content, parentHeader: request.header, identities: request.identities });
+export function reply(
+  { sockets }: Pick<KernelState, "sockets">, channel: RequestChannel, request: Message, type: string, content: object, metadata: object = {},
+): Promise<void> {
+  return sockets.send(channel, { type, content, metadata, parentHeader: request.header, identities: request.identities });
+}
+
+/** Metadata of an execute_reply as ipykernel has it; JupyterLab takes a cell's starting time from `started`. */
+export function executeMetadata(content: object, started: Date): object {
+  const status = "status" in content ? content.status : "ok";
+  return { started: started.toISOString(), dependencies_met: true, status };
+}
+
+/** Content of a reply to a request that failed inside the kernel. */
+export function errorContent(error: unknown): object {
+  if (!(error instanceof Error)) return { status: "error", ename: typeof error, evalue: String(error), traceback: [] };
+  return { status: "error", ename: error.name, evalue: error.message, traceback: [String(error.stack)] };
+}
+
+/** Tells the clients of cells that these will not run. */
+export async function abortCells(parts: Pick<KernelState, "sockets" | "publisher">, cells: readonly QueuedRequest[]): Promise<void> {
+  for (const { channel, message } of cells) {
+    await parts.publisher.status("busy", message.header);
+    // No execution_count: JupyterLab would number a cell with it that did not run.
+    const content = { status: "aborted", user_expressions: {}, payload: [] };
+    await reply(parts, channel, message, "execute_reply", content, executeMetadata(content, new Date()));
+    await parts.publisher.status("idle", message.header);
+  }
 }

@@ -13,8 +13,13 @@ export async function shutDown(state: KernelState, channel: RequestChannel, requ
   await endProcess(state, 0);
 }
 
-/** Closes the sockets, then ends the process. */
-export async function endProcess(state: KernelState, code: number): Promise<void> {
+/** Sends what is left to send, closes the sockets, then ends the process.
+ *  @param signal ends it like this signal instead of with the code */
+export async function endProcess(state: KernelState, code: number, signal: NodeJS.Signals | null = null): Promise<void> {
+  state.publisher.flush();
+  await state.history.flush();
   await state.sockets.close();
+  state.debugger.close();
+  if (signal !== null) process.kill(process.pid, signal);
   state.mainThread.exit(code);
 }

@@ -1,5 +1,7 @@
 import timers from "node:timers";
 import { promiseHooks } from "node:v8";
+import { AbortController, Set } from "./intrinsics.ts";
+import type { OutputMessage } from "./threadMessages.ts";
 
 /** One execution of a cell and everything that belongs to it, also after it ended. */
 export interface CellRun {
@@ -14,8 +16,13 @@ export interface CellRun {
   readonly pendingDisplays: Set<Promise<void>>;
   /** Value of the last expression; null when the cell ends in a statement. */
   result: { readonly value: unknown } | null;
+  /** Takes the outputs instead of the cell; null where they are the cell's. */
+  readonly sink: OutputSink | null;
   isOver: boolean;
 }
+
+/** Takes outputs that are to be shown elsewhere, as in an Output widget; false for one that it has no place for. */
+export type OutputSink = (message: OutputMessage) => boolean;
 
 // Taken before timers.ts replaces them.
 const { clearTimeout: clearNodeTimeout, clearImmediate: clearNodeImmediate } = timers;
@@ -26,8 +33,8 @@ export function clearTimer(timer: NodeJS.Timeout | NodeJS.Immediate): void {
   else clearNodeImmediate(timer);
 }
 
-function createCellRun(id: number): CellRun {
-  return { id, abort: new AbortController(), stop: new AbortController(), timers: new Set(), pendingDisplays: new Set(), result: null, isOver: false };
+function createCellRun(id: number, sink: OutputSink | null = null): CellRun {
+  return { id, abort: new AbortController(), stop: new AbortController(), timers: new Set(), pendingDisplays: new Set(), result: null, sink, isOver: false };
 }
 
 /** Knows which cell the code that runs now belongs to: what follows an await, and timers, keep the cell that made them.
@@ -40,10 +47,18 @@ export class CellRuns {
   private latest: CellRun = createCellRun(0);
   private running: CellRun | null = null;
   private readonly outer: (CellRun | null)[] = [];
+  private isWatching = false;
+  private firstPromise: object | null = null;
 
   constructor() {
     promiseHooks.createHook({
-      init: (promise) => { if (this.running !== null) new RunStamp(promise, this.running); },
+      init: (promise) => {
+        if (this.isWatching) {
+          this.isWatching = false;
+          this.firstPromise = promise;
+        }
+        if (this.running !== null) new RunStamp(promise, this.running);
+      },
       before: (promise) => {
         this.outer.push(this.running);
         this.running = RunStamp.of(promise);
@@ -53,9 +68,18 @@ export class CellRuns {
   }
 
   start(id: number): CellRun {
-    for (const run of this.live) if (run.isOver && run.timers.size === 0) this.live.delete(run);
+    this.forgetEnded();
     const run = createCellRun(id);
     this.latest = run;
+    this.live.add(run);
+    return run;
+  }
+
+  /** A run for a callback of a cell that may have ended, or was stopped: output goes to that cell, and an interrupt
+   *  stops what the callback starts. Whoever asks sets isOver when the callback has ended. */
+  resume({ id }: CellRun, sink: OutputSink | null): CellRun {
+    this.forgetEnded();
+    const run = createCellRun(id, sink);
     this.live.add(run);
     return run;
   }
@@ -69,6 +93,16 @@ export class CellRuns {
     } finally {
       this.running = outer;
     }
+  }
+
+  /** Does work and tells which promise was made first in it. This class does it because it has the only hook: with two,
+   *  Node.js ends the process when a hook finds the stack full, as in an endless recursion of async functions. */
+  firstPromiseOf(work: () => void): object | null {
+    this.isWatching = true;
+    this.firstPromise = null;
+    work();
+    this.isWatching = false;
+    return this.firstPromise;
   }
 
   /** To be called first by what the event loop calls: a terminated cell could not clean up after itself. */
@@ -97,6 +131,10 @@ export class CellRuns {
       run.abort.abort();
       this.live.delete(run);
     }
+  }
+
+  private forgetEnded(): void {
+    for (const run of this.live) if (run.isOver && run.timers.size === 0) this.live.delete(run);
   }
 }
 

@@ -1,5 +1,7 @@
 import inspector from "node:inspector";
-import { promiseHooks } from "node:v8";
+import { types } from "node:util";
+import type { CellRuns } from "./cellRun.ts";
+import { BigInt, Number, Promise, Set, SyntaxError } from "./intrinsics.ts";
 
 /** How a script ended. */
 export type Evaluation =
@@ -17,13 +19,15 @@ export class Evaluator {
   private readonly session = new inspector.Session();
   /** Where the session's function puts a thrown object, since the protocol itself passes only descriptions. */
   private readonly thrownName: string;
+  private readonly runs: CellRuns;
   private thrown: unknown;
   /** Promises of the scripts that have not ended. When one is garbage collected, as after `await new Promise(() => {})`,
    *  V8 calls the session's callback in the middle of the collection, and Node.js 22 and 24 abort. */
   private readonly unsettled = new Set<object>();
 
   /** @param thrownName name of a global property that may be used to pass thrown values */
-  constructor(thrownName: string) {
+  constructor(thrownName: string, runs: CellRuns) {
+    this.runs = runs;
     this.thrownName = thrownName;
     Object.defineProperty(globalThis, thrownName, { set: (value: unknown) => { this.thrown = value; }, enumerable: false });
     this.session.connect();
@@ -34,10 +38,8 @@ export class Evaluator {
     const parameters = { expression, replMode: true, awaitPromise: true, objectGroup: OBJECT_GROUP };
     return new Promise((resolve) => {
       let scriptPromise: object | null = null;
-      // In REPL mode every script is an async function: the first promise made is its own.
-      const stopWatching = promiseHooks.onInit((promise) => { scriptPromise ??= promise; }) as () => void;
       let hasEnded = false;
-      this.session.post("Runtime.evaluate", parameters, (error, response: inspector.Runtime.EvaluateReturnType | undefined) => {
+      const ended = (error: Error | null, response: inspector.Runtime.EvaluateReturnType | undefined): void => {
         hasEnded = true;
         if (scriptPromise !== null) this.unsettled.delete(scriptPromise);
         if (error !== null || response === undefined) {
@@ -47,8 +49,9 @@ export class Evaluator {
         resolve(response.exceptionDetails === undefined ? { kind: "finished" } : this.failure(response.exceptionDetails));
         // V8 keeps the values it described until told otherwise.
         this.session.post("Runtime.releaseObjectGroup", { objectGroup: OBJECT_GROUP });
-      });
-      stopWatching();
+      };
+      // In REPL mode every script is an async function: the first promise made is its own.
+      scriptPromise = this.runs.firstPromiseOf(() => { this.session.post("Runtime.evaluate", parameters, ended); });
       if (scriptPromise !== null && !hasEnded) this.unsettled.add(scriptPromise);
     });
   }
@@ -56,16 +59,22 @@ export class Evaluator {
   private failure(details: inspector.Runtime.ExceptionDetails): Evaluation {
     const { exception, lineNumber, columnNumber } = details;
     if (exception?.objectId === undefined) {
-      if (exception?.unserializableValue !== undefined) return { kind: "threw", thrown: exception.unserializableValue };
+      if (exception?.unserializableValue !== undefined) return { kind: "threw", thrown: numberOf(exception.unserializableValue) };
       return exception === undefined ? { kind: "terminated" } : { kind: "threw", thrown: exception.value as unknown };
     }
     this.session.post("Runtime.callFunctionOn", {
-      objectId: exception.objectId, functionDeclaration: `function () { "use strict"; globalThis[${JSON.stringify(this.thrownName)}] = this; }`,
+      objectId: exception.objectId, functionDeclaration: `function () { "use strict"; ${this.thrownName} = this; }`,
     });
     const thrown = this.thrown;
     this.thrown = undefined;
-    const isEarly = thrown instanceof SyntaxError && details.stackTrace === undefined && !/^\s+at .*\.ts:/m.test(String(thrown.stack));
+    // isNativeError first: instanceof runs a proxy's traps.
+    const isEarly = types.isNativeError(thrown) && thrown instanceof SyntaxError && details.stackTrace === undefined && !/^\s+at .*\.ts:/m.test(String(thrown.stack));
     if (isEarly) return { kind: "refused", message: thrown.message, line: lineNumber + 1, column: columnNumber + 1 };
     return { kind: "threw", thrown };
   }
+}
+
+/** NaN, -0, an infinity or a bigint, from the text that the inspector protocol has for it. */
+function numberOf(text: string): number | bigint {
+  return text.endsWith("n") ? BigInt(text.slice(0, -1)) : Number(text);
 }

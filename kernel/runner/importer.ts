@@ -1,19 +1,30 @@
-import { builtinModules, register } from "node:module";
+import { builtinModules, createRequire, isBuiltin, register } from "node:module";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import process from "node:process";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import vm from "node:vm";
 import type { MessagePort } from "node:worker_threads";
+import { systemErrorCode } from "../errors.ts";
+import { Error, Object, Reflect, SyntaxError, URL } from "./intrinsics.ts";
+import type { LoadedModules } from "./loadedModules.ts";
+import { existingFile, isLocal } from "./localPaths.ts";
+import type { AskWorker } from "./moduleQuestion.ts";
 
 type Import = (specifier: string, options?: object) => Promise<object>;
 /** import() for cells; `names` are the names that a static import wants. */
 export type CellImport = (specifier: string, options?: object, names?: readonly string[]) => Promise<object>;
 
+/** A package whose exports have no condition that import fits. */
+const NOT_EXPORTED = "ERR_PACKAGE_PATH_NOT_EXPORTED";
+
 /** Makes import() for cells: it resolves as a module in the notebook's folder would.
  *  import() inside Runtime.evaluate fails (no referrer), a vm.Script with a file name has one.
  *  @param folder the notebook's folder
- *  @param modulePort goes to the loader hooks, which ask the worker for local TypeScript files */
-export function createImport(folder: string, modulePort: MessagePort): CellImport {
+ *  @param modulePort goes to the loader hooks, which ask the worker for local TypeScript files
+ *  @param ownModules modules that the kernel itself provides, whatever is installed */
+export function createImport(folder: string, modulePort: MessagePort, loaded: LoadedModules, ownModules: ReadonlyMap<string, object>): CellImport {
   const cellPath = join(folder, "__cell.ts");
+  const nodeRequire = createRequire(cellPath);
   const script = new vm.Script("(specifier, options) => import(specifier, options)", {
     filename: cellPath, importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
@@ -23,6 +34,8 @@ export function createImport(folder: string, modulePort: MessagePort): CellImpor
   return async (specifier, options, names = []) => {
     // `${}` accepts a URL object as import() does.
     const wanted = `${specifier}`;
+    const own = ownModules.get(wanted);
+    if (own !== undefined) return withNames(own, names, wanted);
     if (isLocal(wanted) && !areHooksRegistered) {
       areHooksRegistered = true;
       process.setSourceMapsEnabled(true);
@@ -31,13 +44,56 @@ export function createImport(folder: string, modulePort: MessagePort): CellImpor
       });
     }
     const attributes = options ?? (/\.json$/.test(wanted) && !builtinModules.includes(wanted) ? { with: { type: "json" } } : undefined);
-    return withNames(await importFromFolder(wanted, attributes), names, wanted);
+    try {
+      if (isLocal(wanted)) loaded.dropChanged();
+      return withNames(commonJsExports(await importFromFolder(wanted, attributes)), names, wanted);
+    } catch (error) {
+      if (systemErrorCode(error) !== NOT_EXPORTED) throw error;
+      // Some packages have only a "require" export; a bundler would take that too.
+      return withNames(commonJsExports(await importFromFolder(pathToFileURL(nodeRequire.resolve(wanted)).href)), names, wanted);
+    } finally {
+      if (isLocal(wanted)) loaded.note();
+    }
   };
 }
 
-/** Whether a specifier names a file of the user rather than a package. */
-function isLocal(specifier: string): boolean {
-  return /^(\.{0,2}\/|file:)/.test(specifier);
+/** import.meta.resolve for cells: Node.js's own knows no other place to resolve from than the kernel's folder.
+ *  @returns the URL that import() of the specifier loads
+ *  @throws Error when there is no such package */
+export function createResolve(folder: string, ask: AskWorker): (specifier: string) => string {
+  const cellUrl = pathToFileURL(join(folder, "__cell.ts")).href;
+  return (specifier) => {
+    if (isBuiltin(specifier)) return specifier.startsWith("node:") ? specifier : `node:${specifier}`;
+    if (isLocal(specifier)) {
+      const url = new URL(specifier, cellUrl);
+      const path = existingFile(fileURLToPath(url));
+      return path === null ? url.href : pathToFileURL(path).href;
+    }
+    if (URL.canParse(specifier)) return new URL(specifier).href;
+    const { text, error } = ask("resolve", specifier);
+    if (error !== undefined) throw new Error(error);
+    return pathToFileURL(text).href;
+  };
+}
+
+/** A CommonJS module as TypeScript types it (esModuleInterop), and as its CommonJS output behaves: what was compiled from
+ *  an ES module has that module's default export, and a namespace import has every property, also those that Node.js
+ *  does not find in the source. Any other module is returned as it is.
+ *  Source: typescriptlang.org/tsconfig/#esModuleInterop */
+function commonJsExports(module: object): object {
+  const exported: unknown = Reflect.get(module, "default");
+  if ((typeof exported !== "object" && typeof exported !== "function") || exported === null) return module;
+  const isCompiled = Reflect.get(exported, "__esModule") === true;
+  if (isCompiled && "default" in exported) return exported;
+  const keys = Object.keys(exported).filter((key) => key !== "default");
+  if (keys.every((key) => key in module) || !isCommonJs(exported)) return module;
+  const whole = { default: exported };
+  for (const key of keys) Object.defineProperty(whole, key, { get: () => Reflect.get(exported, key) as unknown, enumerable: true });
+  return whole;
+}
+
+function isCommonJs(exported: object): boolean {
+  return Object.values(createRequire(import.meta.url).cache).some((module) => module?.exports === exported);
 }
 
 /** A module with all wanted names. CommonJS modules may hide some inside their default export.

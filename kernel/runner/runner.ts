@@ -1,9 +1,11 @@
 import { channel } from "node:diagnostics_channel";
+import { types } from "node:util";
 import { InterruptError } from "../errors.ts";
 import type { CellRun, CellRuns } from "./cellRun.ts";
-import { bundleOf } from "./display.ts";
+import { bundleOf, isDisplayHandle } from "./display.ts";
 import { reportError } from "./errorReport.ts";
 import type { Evaluation, Evaluator } from "./evaluator.ts";
+import { Object, Promise, Set } from "./intrinsics.ts";
 import type { StackTraces } from "./stackTraces.ts";
 import type { CellOutcome, ErrorReport, ExecuteOrder, MainMessage, UserExpression } from "./threadMessages.ts";
 
@@ -21,11 +23,11 @@ export interface RunnerParts {
 
 type Ending = { readonly status: "ok" } | ({ readonly status: "error" } & ErrorReport) | { readonly status: "interrupted" };
 
-/** Runs cells on the main thread, one at a time, and tells the worker how they ended. */
+/** Runs cells on the main thread, one at a time for each shell, and tells the worker how they ended. */
 export class Runner {
   private readonly parts: RunnerParts;
   private readonly initialNames = new Set(Object.getOwnPropertyNames(globalThis));
-  private active: CellRun | null = null;
+  private readonly active = new Map<number, CellRun>();
 
   constructor(parts: RunnerParts) {
     this.parts = parts;
@@ -34,14 +36,19 @@ export class Runner {
   async execute(order: ExecuteOrder): Promise<void> {
     const { runs, stackTraces } = this.parts;
     const run = runs.start(order.runId);
-    this.active = run;
-    stackTraces.addCell(order.cellName, order.sourceMap, order.lineOffset);
-    order.declaredNames.forEach(makeWritable);
-    await runs.within(run, async () => {
-      const ending = this.ending(await this.evaluate(order.javascript, order.cellName), order.cellName);
-      await Promise.all(run.pendingDisplays);
-      this.finish(run, ending.status === "ok" ? await this.succeed(run, order) : { ...ending, untypedNames: this.untypedNames() });
-    });
+    this.active.set(run.id, run);
+    try {
+      stackTraces.addCell(order.cellName, order.sourceMap, order.lineOffset);
+      order.declaredNames.forEach(makeWritable);
+      await runs.within(run, async () => {
+        const ending = this.ending(await this.evaluate(order.javascript, order.cellName), order.cellName);
+        await Promise.all(run.pendingDisplays);
+        this.finish(run, ending.status === "ok" ? await this.succeed(run, order) : { ...ending, untypedNames: this.untypedNames() });
+      });
+    } catch (error) {
+      // The kernel's own code failed: a cell has changed what it stands on, e.g. a prototype. The cell must end all the same.
+      this.finish(run, { status: "error", ...this.report(error), untypedNames: [] });
+    }
   }
 
   /** Stops a run, or with null everything in the background. Called when the main thread is free: for the run's
@@ -50,7 +57,8 @@ export class Runner {
     this.parts.runs.stop(runId);
     if (runId === null) return;
     const outcome: CellOutcome = { status: "interrupted", untypedNames: this.untypedNames() };
-    if (this.active?.id === runId) this.finish(this.active, outcome);
+    const run = this.active.get(runId);
+    if (run !== undefined) this.finish(run, outcome);
     // The order itself was lost when its handler was terminated.
     else this.parts.post({ type: "done", runId, outcome });
     stoppedCells.publish({ runId });
@@ -70,7 +78,10 @@ export class Runner {
     run.result = null;
     const userExpressions: Record<string, UserExpression> = {};
     try {
-      const result = value === undefined ? null : await bundleOf(value);
+      // What display() returned has been shown already.
+      const bundle = value === undefined || isDisplayHandle(value) ? null : await bundleOf(value);
+      // A value whose bundle is empty wants to show nothing.
+      const result = bundle === null || Object.keys(bundle.data).length === 0 ? null : bundle;
       for (const [name, javascript] of Object.entries(order.userExpressions)) {
         userExpressions[name] = await this.userExpression(run, javascript, name);
       }
@@ -94,14 +105,16 @@ export class Runner {
       case "finished": return { status: "ok" };
       case "terminated": return { status: "interrupted" };
       case "threw":
-        if (evaluation.thrown instanceof InterruptError) return { status: "interrupted" };
+        // isNativeError first: instanceof runs a proxy's traps.
+        if (types.isNativeError(evaluation.thrown) && evaluation.thrown instanceof InterruptError) return { status: "interrupted" };
         return { status: "error", ...this.report(evaluation.thrown) };
       case "refused": {
         const { message } = evaluation;
         const position = this.parts.stackTraces.cellPosition(cellName, evaluation.line, evaluation.column);
         const place = position === null ? cellName : `${cellName}:${position.line}:${position.column}`;
-        const quoted = this.parts.stackTraces.quote(place);
-        return { status: "error", ename: "SyntaxError", evalue: message, traceback: [`SyntaxError: ${message}`, ...(quoted === null ? [] : [quoted]), `    at ${place}`] };
+        const frame = `    at ${place}`;
+        const quoted = this.parts.stackTraces.quote([frame]);
+        return { status: "error", ename: "SyntaxError", evalue: message, traceback: [`SyntaxError: ${message}`, ...(quoted === null ? [] : [quoted]), frame] };
       }
     }
   }
@@ -114,6 +127,7 @@ export class Runner {
     if (run.isOver) return;
     this.parts.post({ type: "done", runId: run.id, outcome });
     run.isOver = true;
+    this.active.delete(run.id);
   }
 
   private untypedNames(): string[] {

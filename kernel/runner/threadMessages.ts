@@ -1,4 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
+import type { ConnectionInfo } from "../protocol/connectionFile.ts";
 import type { JsonObject } from "../protocol/json.ts";
 
 /** A MIME bundle with its metadata, ready for JSON. */
@@ -42,6 +43,9 @@ export interface CommMessage {
   readonly runId: number;
 }
 
+/** A comm message of the front end; the main thread acknowledges its number when it has called back. */
+export type NumberedCommMessage = CommMessage & { readonly serial: number };
+
 /** From the worker to the main thread. */
 export type WorkerMessage =
   | ExecuteOrder
@@ -50,32 +54,49 @@ export type WorkerMessage =
   /** Stop one run, or with null everything that runs in the background. */
   | { readonly type: "interrupt"; readonly runId: number | null }
   | { readonly type: "ping"; readonly id: number }
-  | CommMessage
+  | NumberedCommMessage
   | { readonly type: "exit"; readonly code: number };
+
+/** What a cell shows. */
+export type OutputMessage =
+  | { readonly type: "stream"; readonly runId: number; readonly name: "stdout" | "stderr"; readonly text: string }
+  | { readonly type: "display"; readonly runId: number; readonly isUpdate: boolean; readonly bundle: DisplayBundle; readonly displayId: string | null }
+  | { readonly type: "clear"; readonly runId: number; readonly wait: boolean };
 
 /** From the main thread to the worker. */
 export type MainMessage =
   | { readonly type: "done"; readonly runId: number; readonly outcome: CellOutcome }
-  | { readonly type: "stream"; readonly runId: number; readonly name: "stdout" | "stderr"; readonly text: string }
-  | { readonly type: "display"; readonly runId: number; readonly isUpdate: boolean; readonly bundle: DisplayBundle; readonly displayId: string | null }
-  | { readonly type: "clear"; readonly runId: number; readonly wait: boolean }
+  | OutputMessage
+  | { readonly type: "comm-taken"; readonly commId: string; readonly serial: number }
   | { readonly type: "input"; readonly runId: number; readonly prompt: string; readonly isPassword: boolean }
   | { readonly type: "pong"; readonly id: number }
+  /** A cell has registered a comm target. */
+  | { readonly type: "comm-target"; readonly targetName: string }
   | CommMessage
-  /** User code called process.exit: close the sockets first. */
-  | { readonly type: "exiting"; readonly code: number };
+  /** User code called process.exit or process.abort: close the sockets first. */
+  | { readonly type: "exiting"; readonly code: number; readonly signal: NodeJS.Signals | null };
 
 /** What the worker is started with. */
 export interface WorkerStart {
-  readonly connectionPath: string;
+  readonly connection: ConnectionInfo;
   readonly folder: string;
+  /** Where history is kept across kernels; null for nowhere. */
+  readonly historyFolder: string | null;
   readonly flags: SharedFlags;
+  /** Of the main thread. */
+  readonly heapLimitBytes: number;
   /** Carries the user's answers to input(). */
   readonly inputPort: MessagePort;
   /** Carries requests of the module loader for TypeScript files. */
   readonly modulePort: MessagePort;
+  /** Carries questions of require() and import.meta.resolve(). */
+  readonly requirePort: MessagePort;
   /** Exit when the parent process is gone. */
   readonly followsParent: boolean;
+  /** Tell all front ends what one of them changed in a widget. */
+  readonly echoesWidgets: boolean;
+  /** The user's own folder for what may be made anew at any time; null for none. */
+  readonly cacheFolder: string | null;
 }
 
 /** Integers both threads see: waits that must work while the main thread is blocked. */
@@ -86,11 +107,13 @@ export interface SharedFlags {
   readonly input: Int32Array;
   /** Id of the newest run that has read cellSignal: it wants to end by itself. */
   readonly signalReader: Int32Array;
+  /** 1 while a cell waits for a child process and can't be reached. */
+  readonly isInSyncChild: Int32Array;
 }
 
 export const InputState = { waiting: 0, answered: 1, refused: 2, interrupted: 3 } as const;
 
 export function createSharedFlags(): SharedFlags {
   const shared = (): Int32Array => new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-  return { outputBacklog: shared(), input: shared(), signalReader: shared() };
+  return { outputBacklog: shared(), input: shared(), signalReader: shared(), isInSyncChild: shared() };
 }

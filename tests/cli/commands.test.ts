@@ -57,9 +57,6 @@ describe("moe-lab", () => {
 
 describe("bad input at the command line", () => {
   test.each<[string, () => string[], RegExp]>([
-    ["a notebook that isn't there", () => ["notebook", "run", "nothing.ipynb"], /E_NO_NOTEBOOK/],
-    ["a notebook that is no JSON", () => { writeFileSync(join(home, "bad.ipynb"), "{"); return ["notebook", "run", "bad.ipynb"]; }, /error E_\w+/],
-    ["a parameter without a value", () => { writeFileSync(join(home, "a.ipynb"), "{}"); return ["notebook", "run", "a.ipynb", "--param", "steps"]; }, /E_PARAM/],
     ["a run without a checkpoint", () => ["promote", home, "--out", join(home, "out")], /E_NO_CHECKPOINT/],
     ["a bundle that isn't there", () => ["generate", join(home, "none"), "--prompt", "x"], /E_FOLDER_CORRUPT/],
     ["a bundle cut short", () => {

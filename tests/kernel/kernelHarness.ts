@@ -32,6 +32,13 @@ export async function startKernel(cwd: string = repositoryFolder): Promise<Kerne
   return KernelClient.start({ argv: kernelCommandLine(), cwd });
 }
 
+/** Starts a kernel with a small heap, in MiB: filling the usual one takes gigabytes. */
+export async function startKernelWithHeap(mebibytes: number): Promise<KernelClient> {
+  buildKernel();
+  const [node = "", ...rest] = kernelCommandLine();
+  return KernelClient.start({ argv: [node, `--max-old-space-size=${mebibytes}`, ...rest], cwd: repositoryFolder });
+}
+
 /** What a cell did, as a front end sees it. */
 export interface CellReport {
   readonly reply: JsonObject;

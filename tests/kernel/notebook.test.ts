@@ -1,10 +1,11 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { KernelClient } from "../../kernel/client/kernelClient.ts";
 import { createCodeCell, readNotebook, writeNotebook } from "../../kernel/client/notebook.ts";
-import type { Notebook, NotebookCell } from "../../kernel/client/notebook.ts";
-import { notebookToHtml } from "../../kernel/client/notebookHtml.ts";
-import { injectParameters, runNotebook } from "../../kernel/client/runNotebook.ts";
+import type { NotebookCell } from "../../kernel/client/notebook.ts";
+import { runNotebook } from "../../kernel/client/runNotebook.ts";
+import { kernelCommandLine } from "../../kernel/install.ts";
 import { terminalReport } from "../../kernel/client/terminalReport.ts";
 import { buildKernel, temporaryFolder } from "./kernelHarness.ts";
 
@@ -54,45 +55,76 @@ describe("runNotebook", () => {
   test("stops at the first failing cell and writes what was done", async () => {
     const { inputPath, outputPath } = notebookFile([createCodeCell("console.log('first')"), createCodeCell("throw new RangeError('here')"), createCodeCell("console.log('never')")]);
     const { failedCell } = await runNotebook({ inputPath, outputPath });
-    expect(failedCell).toMatchObject({ index: 1, ename: "RangeError", evalue: "here" });
+    expect(failedCell).toMatchObject({ index: 1, reason: "error", ename: "RangeError", evalue: "here" });
     const stored = readNotebook(outputPath);
     expect(stored.cells[0]?.outputs).toHaveLength(1);
     expect(stored.cells[1]?.outputs[0]).toMatchObject({ output_type: "error", ename: "RangeError" });
     expect(stored.cells[2]?.outputs).toEqual([]);
   });
 
-  test("a cell tagged raises-exception may fail", async () => {
-    const { inputPath } = notebookFile([createCodeCell("throw new Error('expected')", { tags: ["raises-exception"] }), createCodeCell("1")]);
+  test("a cell tagged raises-exception may fail, one tagged skip-execution keeps what it had, and input() is refused", async () => {
+    const skipped = { ...createCodeCell("throw new Error('never')", { tags: ["skip-execution"] }), executionCount: 9, outputs: [{ output_type: "stream" as const, name: "stdout", text: "earlier" }] };
+    const { inputPath } = notebookFile([createCodeCell("throw new Error('expected')", { tags: ["raises-exception"] }), skipped, createCodeCell("1"), createCodeCell("input('who? ')")]);
+    const { notebook, failedCell } = await runNotebook({ inputPath });
+    expect(notebook.cells[0]?.outputs).toMatchObject([{ output_type: "error", evalue: "expected" }]);
+    expect(notebook.cells[1]).toEqual(skipped);
+    expect(notebook.cells[2]?.outputs).toHaveLength(1);
+    expect(failedCell).toMatchObject({ index: 3, reason: "error", ename: "InputError" });
+  });
+
+  test("with allowErrors it goes on behind a failing cell and keeps the errors", async () => {
+    const { inputPath, outputPath } = notebookFile([createCodeCell("throw new Error('one')"), createCodeCell("2")]);
+    const { failedCell } = await runNotebook({ inputPath, outputPath, allowErrors: true });
+    expect(failedCell).toBeUndefined();
+    expect(readNotebook(outputPath).cells.map(({ outputs }) => outputs[0]?.output_type)).toEqual(["error", "execute_result"]);
+  });
+
+  test("stores when each cell ran, and the last state of the widgets that cells made", async () => {
+    const { inputPath } = notebookFile([createCodeCell(`
+      const bar = comms.open("jupyter.widget", { state: { _model_name: "FloatProgressModel", _model_module: "@jupyter-widgets/controls", _model_module_version: "2.0.0", value: 0 }, buffer_paths: [] });
+      bar.send({ method: "update", state: { value: 1 }, buffer_paths: [["image"]] }, { buffers: [new Uint8Array([1, 2, 3])] });
+      comms.open("jupyter.widget", { state: { _model_name: "Closed" } }).close();
+      display({ "application/vnd.jupyter.widget-view+json": { version_major: 2, version_minor: 0, model_id: bar.id }, "text/plain": "bar" });`)]);
     const { notebook, failedCell } = await runNotebook({ inputPath });
     expect(failedCell).toBeUndefined();
-    expect(notebook.cells[1]?.outputs).toHaveLength(1);
+    const { "iopub.status.busy": busy, "iopub.execute_input": input, "iopub.status.idle": idle, "shell.execute_reply": replied } = notebook.cells[0]?.metadata.execution as Record<string, string>;
+    expect([busy, input, idle, replied].map((time) => Number.isFinite(Date.parse(time ?? "")))).toEqual([true, true, true, true]);
+    expect(Date.parse(busy ?? "")).toBeLessThanOrEqual(Date.parse(idle ?? ""));
+    // The form that nbclient writes and JupyterLab's and nbconvert's widget managers read.
+    const { "application/vnd.jupyter.widget-state+json": stored } = notebook.metadata.widgets as Record<string, { state: Record<string, unknown> }>;
+    expect(stored).toMatchObject({ version_major: 2, version_minor: 0 });
+    expect(Object.values(stored?.state ?? {})).toEqual([{
+      model_name: "FloatProgressModel", model_module: "@jupyter-widgets/controls", model_module_version: "2.0.0",
+      state: { _model_name: "FloatProgressModel", _model_module: "@jupyter-widgets/controls", _model_module_version: "2.0.0", value: 1 },
+      buffers: [{ encoding: "base64", path: ["image"], data: "AQID" }],
+    }]);
   });
 
   test("a cell over its time is interrupted and reported", async () => {
     const { inputPath } = notebookFile([createCodeCell("while (true) {}")]);
     const { failedCell } = await runNotebook({ inputPath, timeoutSeconds: 5 });
-    expect(failedCell).toMatchObject({ index: 0, ename: "KeyboardInterrupt", evalue: "the cell took longer than 5 s" });
+    expect(failedCell).toMatchObject({ index: 0, reason: "timeout", ename: "KeyboardInterrupt", evalue: "the cell took longer than 5 s" });
   });
 
   test("a cell over its time has failed also when it ends by itself", async () => {
     const { inputPath } = notebookFile([createCodeCell("const signal = cellSignal; await new Promise((end) => { signal.addEventListener('abort', end); })")]);
     const { failedCell } = await runNotebook({ inputPath, timeoutSeconds: 5 });
-    expect(failedCell).toMatchObject({ index: 0, ename: "KeyboardInterrupt", evalue: "the cell took longer than 5 s" });
+    expect(failedCell).toMatchObject({ index: 0, reason: "timeout", ename: "KeyboardInterrupt", evalue: "the cell took longer than 5 s" });
   });
 
   test("a run that is stopped interrupts its cell", async () => {
     const { inputPath } = notebookFile([createCodeCell("console.log('running'); while (true) {}"), createCodeCell("1")]);
     const stop = new AbortController();
     const { failedCell, notebook } = await runNotebook({ inputPath, signal: stop.signal, onOutput: () => { stop.abort(); } });
-    expect(failedCell).toMatchObject({ index: 0, evalue: "the run was stopped" });
+    expect(failedCell).toMatchObject({ index: 0, reason: "stopped", evalue: "the run was stopped" });
     expect(notebook.cells[1]?.executionCount).toBeNull();
   });
 
   test("a kernel that dies is a failed cell", async () => {
     const { inputPath, outputPath } = notebookFile([createCodeCell("process.kill(process.pid, 'SIGKILL')")]);
     const { failedCell } = await runNotebook({ inputPath, outputPath });
-    expect(failedCell?.ename).toBe("KernelProcessError");
-    expect(existsSync(outputPath)).toBe(true);
+    expect(failedCell).toMatchObject({ reason: "died", ename: "KernelProcessError" });
+    expect(readNotebook(outputPath).cells[0]?.outputs).toMatchObject([{ output_type: "error", ename: "KernelProcessError" }]);
   });
 
   test("parameters come behind the cell tagged parameters and replace its values", async () => {
@@ -101,24 +133,24 @@ describe("runNotebook", () => {
     ]);
     const { notebook, failedCell } = await runNotebook({ inputPath, parameters: { steps: 5, label: "mine", options: { deep: [true, null] } } });
     expect(failedCell).toBeUndefined();
+    expect(notebook.cells[2]?.source).toBe("// Parameters\nlet steps: number = 5;\nlet label = \"mine\";\nlet options = {\"deep\":[true,null]};");
     expect(notebook.cells.map(({ metadata }) => metadata.tags)).toEqual([undefined, ["parameters"], ["injected-parameters"], undefined]);
     expect(notebook.cells[3]?.outputs[0]).toMatchObject({ data: { "text/plain": "[ 5, 'mine', [ true, null ] ]" } });
   });
+});
 
-  test("injected parameters replace earlier ones, and wrong names are refused", () => {
-    const notebook: Notebook = { cells: [createCodeCell("1")], metadata: {} };
-    injectParameters(notebook, { a: 1 });
-    injectParameters(notebook, { a: 2 });
-    expect(notebook.cells.map(({ source }) => source)).toEqual(["// Parameters\nlet a = 2;", "1"]);
-    expect(() => { injectParameters(notebook, { "a; process.exit()": 1 }); }).toThrow(/E_NOTEBOOK_PARAMETER/);
+describe("starting a kernel", () => {
+  test("when another program takes one of its ports, it is started again with others", async () => {
+    const folder = temporaryFolder();
+    const script = join(folder, "start.sh");
+    writeFileSync(script, `if mkdir tried 2>/dev/null; then echo 'Error: Address already in use (EADDRINUSE)' >&2; exit 1; fi\nexec "$@"`);
+    const client = await KernelClient.start({ argv: ["/bin/sh", script, ...kernelCommandLine()], cwd: folder });
+    expect((await client.execute("1")).content.status).toBe("ok");
+    expect(await client.shutdown()).toMatchObject({ code: 0 });
   });
 
-  test("files that are no notebooks are refused with a typed error", () => {
-    const folder = temporaryFolder();
-    mkdirSync(join(folder, "x"));
-    writeFileSync(join(folder, "text.ipynb"), "{");
-    writeFileSync(join(folder, "old.ipynb"), JSON.stringify({ nbformat: 3, worksheets: [] }));
-    for (const name of ["text.ipynb", "old.ipynb", "missing.ipynb"]) expect(() => readNotebook(join(folder, name)), name).toThrow(/E_NOTEBOOK_READ/);
+  test("one that ends at once is not tried again, and its last words are told", async () => {
+    await expect(KernelClient.start({ argv: ["/bin/sh", "-c", "echo 'no such package' >&2; exit 127"], cwd: temporaryFolder() })).rejects.toThrow(/code 127.*no such package.*E_KERNEL_DIED/s);
   });
 });
 
@@ -174,42 +206,5 @@ describe("terminalReport", () => {
     report.onOutput({ output: { output_type: "error", ename: "Error", evalue: "x", traceback: ["Error: x", "    at cell-1.ts:1:1"] }, isUpdate: false, displayId: null });
     report.onCell({ ...event, phase: "end", hasFailed: true });
     expect(out.text).toBe("[1/2] 2.0 s\nError: x\n    at cell-1.ts:1:1\n[1/2] failed after 2.0 s\n");
-  });
-});
-
-describe("notebookToHtml", () => {
-  const page = (...outputs: NotebookCell["outputs"]): string => notebookToHtml({ cells: [markdownCell("# Head\n\n| a | b |\n|--|--|\n| 1 | 2 |"), { ...createCodeCell("const tag: string = `<${1 + 1}>` // note\nconst found = /re/g.test('x') && a < 2 / 3\nArray.from({ type: 1 })"), outputs }], metadata: {} }, { title: "A & B" });
-  const data = (bundle: Record<string, unknown>): NotebookCell["outputs"][number] => ({ output_type: "display_data", data: bundle, metadata: {} });
-
-  test("renders Markdown, coloured code and all kinds of outputs in one page without addresses elsewhere", () => {
-    const html = page(
-      { output_type: "stream", name: "stdout", text: "\u001b[31mred\u001b[0m <b>\n10%\r20%\n" }, { output_type: "error", ename: "E", evalue: "v", traceback: ["\u001b[1mE: v\u001b[0m"] },
-      data({ "text/html": "<i id='own'>html</i>", "text/plain": "hidden" }), data({ "image/png": "iVBO\nRw0=" }), data({ "image/svg+xml": "<svg id='pic'></svg>" }), data({ "text/plain": "a < b" }),
-    );
-    expect(html).toContain("<title>A &amp; B</title>");
-    expect(html).toMatch(/<h1>Head<\/h1>[^]*<td>1<\/td>/);
-    expect(html).toContain("<span class=\"k\">const</span>");
-    expect(html).toContain("<span class=\"c\">// note</span>");
-    expect(html).toContain("<span class=\"s\">`&lt;${</span><span class=\"n\">1</span> + <span class=\"n\">1</span><span class=\"s\">}&gt;`</span>");
-    expect(html).toContain("<span class=\"s\">/re/g</span>");
-    expect(html).toContain("Array.from({ type: ");
-    expect(html).toContain("red &lt;b&gt;\n20%\n");
-    expect(html).toContain("<pre class=\"error\">E: v</pre>");
-    expect(html).toContain("<i id='own'>html</i>");
-    expect(html).not.toContain("hidden</pre>");
-    expect(html).toContain("src=\"data:image/png;base64,iVBORw0=\"");
-    expect(html).toContain("<svg id='pic'></svg>");
-    expect(html).toContain("a &lt; b");
-    expect(html).not.toMatch(/(src|href)="https?:/);
-    expect(html).not.toContain("Plotly");
-  });
-
-  test("has plotly.js in it once, however many plots there are, and no plot can end the script", () => {
-    const plot = { "application/vnd.plotly.v1+json": { data: [{ y: [1, 2], name: "</script><script>alert(1)</script>" }], layout: { height: 300 } } };
-    const html = page(data(plot), data(plot));
-    expect(html.match(/Plotly\.newPlot\("plot-/g)).toHaveLength(2);
-    expect(html.match(/plotly\.js v\d/g)).toHaveLength(1);
-    expect(html.match(/<\/script>/g)).toHaveLength(2);
-    expect(html).toContain("style=\"height:300px\"");
   });
 });

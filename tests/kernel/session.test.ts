@@ -63,8 +63,40 @@ describe("display", () => {
 
   test("objects without MIME keys are shown as text", async () => {
     expect(contentsOf(await run("display({ a: 1 }); display([1], { metadata: { width: 5 } })"), "display_data")).toEqual([
-      { data: { "text/plain": "{ a: 1 }" }, metadata: {}, transient: {} }, { data: { "text/plain": "[ 1 ]" }, metadata: { width: 5 }, transient: {} },
+      { data: { "text/plain": "{ a: 1 }" }, metadata: {}, transient: { display_id: expect.any(String) as string } },
+      { data: { "text/plain": "[ 1 ]" }, metadata: { width: 5 }, transient: { display_id: expect.any(String) as string } },
     ]);
+  });
+});
+
+describe("rich values in cells", () => {
+  test("a template, a table and an image are shown as the last expression", async () => {
+    const data = async (code: string): Promise<unknown> => contentsOf(await run(code), "execute_result")[0]?.data;
+    expect(await data("const what = '<x>'; html`<b>${what}</b>`")).toEqual({ "text/html": "<b>&lt;x&gt;</b>", "text/plain": "<x>" });
+    expect(await data("[{ a: 1, b: 'x' }, { a: 2, b: 'y' }]")).toEqual({ "text/html": expect.stringContaining("<table") as string, "text/plain": "a  b\n1  x\n2  y" });
+    expect(await data("const own: DisplayValue = md`# ${1}`; ({ [display.$display]: () => own })")).toEqual({ "text/markdown": "# 1", "text/plain": "# 1" });
+  });
+
+  test("what display() returns is no result, and its update in a later cell replaces the output", async () => {
+    const first = await run("const shown = display.markdown('*1*')\nshown");
+    expect(first.types).toEqual(["execute_input", "display_data"]);
+    const second = await run("shown.update('*2*')");
+    expect(second.types).toEqual(["execute_input", "update_display_data"]);
+    const { data, transient } = second.messages[1]?.content ?? {};
+    expect(data).toEqual({ "text/markdown": "*2*", "text/plain": "*2*" });
+    expect(transient).toEqual(first.messages[1]?.content.transient);
+    expect((await run("shown.id.length > 0 && shown.nothing")).reply.evalue).toMatch(/^TS2339:/);
+  });
+
+  test("a wrong argument is the cell's error", async () => {
+    expect((await run("display.png('picture.png')")).reply).toMatchObject({ status: "error", ename: "DisplayError", evalue: expect.stringMatching(/base64.*\[E_DISPLAY_BASE64\]$/) as string });
+    expect((await run("display({ 'text/html': 5 })")).reply).toMatchObject({ ename: "DisplayError" });
+    expect((await run("({ [Symbol.for('Jupyter.display')]: () => ({ 'image/png': '?' }) })")).reply).toMatchObject({ ename: "DisplayError" });
+  });
+
+  test("a name that a cell declares takes the place of a helper", async () => {
+    expect((await run("const html = 5, svg = 'mine'; [html, svg]")).result).toBe("[ 5, 'mine' ]");
+    expect((await run("html + 1")).result).toBe("6");
   });
 });
 
@@ -190,8 +222,8 @@ describe("interrupt", () => {
   });
 
   test("of a cell is reported idle only when the main thread is free", async () => {
-    // A process in the foreground blocks the thread in native code, where no interrupt reaches it.
-    const { reply, elapsedMs } = await stopped("require('node:child_process').spawnSync('sleep', ['1.5']); for (;;);");
+    // Native code is not interrupted.
+    const { reply, elapsedMs } = await stopped("require('node:crypto').pbkdf2Sync('a', 'b', 4_000_000, 64, 'sha512'); for (;;);");
     expect(reply.ename).toBe("KeyboardInterrupt");
     expect(elapsedMs).toBeGreaterThan(900);
   });

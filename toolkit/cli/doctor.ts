@@ -45,15 +45,15 @@ function findGpu(): Finding {
 
 async function findJupyter(): Promise<Finding[]> {
   const { KERNEL_NAME, listKernelspecs } = await import("../../kernel/install.ts");
+  const { dataFolders, thisMachine } = await import("../../kernel/kernelspec/folders.ts");
   const jupyter = firstLine("jupyter", ["--version"]);
-  const places = [{ user: true } as const, ...(process.env.VIRTUAL_ENV ? [{ sysPrefix: process.env.VIRTUAL_ENV }] : []), { prefix: "/usr/local" }];
-  const spec = places.flatMap(listKernelspecs).find(({ name }) => name === KERNEL_NAME);
+  const spec = dataFolders(thisMachine(process.env)).flatMap((dataFolder) => listKernelspecs({ dataFolder })).find(({ isOurs }) => isOurs);
   return [
     jupyter !== undefined
       ? { name: "Jupyter", state: "ok", found: jupyter }
       : { name: "Jupyter", state: "note", found: "jupyter isn't on the path", fix: "pip install jupyterlab, or open notebooks in VS Code; `npx moe-lab notebook run FILE` needs neither" },
     spec
-      ? { name: "kernelspec", state: "ok", found: spec.folder }
+      ? { name: "kernelspec", state: spec.fault === null ? "ok" : "missing", found: spec.fault === null ? spec.folder : `${spec.folder}: ${spec.fault}`, fix: "npx moe-lab kernel install" }
       : { name: "kernelspec", state: "note", found: `${KERNEL_NAME} is not installed for Jupyter`, fix: "npx moe-lab kernel install" },
   ];
 }

@@ -35,5 +35,5 @@ try {
   await program.parseAsync();
 } catch (error) {
   report(error);
-  process.exitCode = 1;
+  process.exitCode ??= 1;
 }

@@ -9,12 +9,12 @@ export function addQuickstart(program: Command): void {
     .option("--tiny", "a much smaller model and text: seconds, not minutes")
     .action(async (options: { out: string; tiny?: boolean }) => {
       const runFolder = resolve(options.out);
-      const outputPath = join(runFolder, "quickstart.ipynb"), htmlPath = join(runFolder, "report.html");
+      const finalPath = join(runFolder, "quickstart.ipynb"), htmlPath = join(runFolder, "report.html");
       const { executeNotebook } = await import("./executeNotebook.ts");
-      const hasWorked = await executeNotebook(join(packageRoot, "notebooks", "quickstart.ipynb"), {
-        outputPath, htmlPath, title: "MoE Lab quickstart", parameters: { runFolder, ...(options.tiny && { tiny: true }) },
+      const { failure } = await executeNotebook(join(packageRoot, "notebooks", "quickstart.ipynb"), {
+        finalPath, htmlPath, title: "MoE Lab quickstart", parameters: { runFolder, ...(options.tiny && { tiny: true }) },
       });
-      if (!hasWorked) { process.exitCode = 1; return; }
+      if (failure !== null) { process.exitCode = 1; return; }
       const show = (path: string): string => relative(process.cwd(), path);
       console.log(`Written to ${show(runFolder)}: report.html (open it in a browser), quickstart.ipynb, metrics.jsonl, checkpoints/, bundle/, service/
 

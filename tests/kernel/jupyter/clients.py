@@ -1,4 +1,5 @@
-"""The kernel under Jupyter's own clients: jupyter_client (interrupt, input, restart, comms, death) and nbclient (notebooks)."""
+"""The kernel under Jupyter's own clients: jupyter_client (interrupt, input, comms, restart, shutdown, death) and nbclient (notebooks)."""
+import json
 import time
 import unittest
 
@@ -59,6 +60,58 @@ class ClientTests(unittest.TestCase):
         self.assertEqual(asked, [{"prompt": "name? ", "password": False}])
         self.assertIn("5", [m["content"]["data"]["text/plain"] for m in outputs if m["msg_type"] == "execute_result"])
 
+    def test_a_password_is_asked_for_as_one(self):
+        asked = []
+
+        def answer(message):
+            asked.append(message["content"])
+            self.client.input("s3cret")
+
+        content, outputs = self.run_cell("input('key: ', true).length", allow_stdin=True, stdin_hook=answer)
+        self.assertEqual(asked, [{"prompt": "key: ", "password": True}])
+        self.assertNotIn("s3cret", json.dumps([m["content"] for m in outputs]))
+
+    def test_input_is_an_error_where_nobody_can_answer(self):
+        content, _ = self.run_cell("input('name? ')", allow_stdin=False)
+        self.assertEqual((content["status"], content["ename"]), ("error", "InputError"))
+
+    def test_a_comm_carries_data_and_buffers_both_ways(self):
+        self.run_cell("comms.register('echo', (comm, data) => { comm.send({ opened: data }); "
+                      "comm.onMessage = (data, buffers) => comm.send({ got: data }, { buffers: buffers.map((b) => b.toReversed()) }); "
+                      "comm.onClose = () => console.log('closed'); })")
+
+        def send(kind, buffers=None, **content):
+            return self.client.session.send(self.client.shell_channel.socket, kind, {"comm_id": "c1", **content}, buffers=buffers)["header"]["msg_id"]
+
+        def published(msg_id, kind):
+            """The one message of that kind; its parent is the cell that made the callback, so that its output is shown there."""
+            found, is_idle = [], False
+            while not (is_idle and found):
+                message = self.client.get_iopub_msg(timeout=TIMEOUT)
+                if message["msg_type"] == kind:
+                    found.append(message)
+                is_idle = is_idle or (message["parent_header"].get("msg_id") == msg_id and message["content"].get("execution_state") == "idle")
+            return found
+
+        opened = published(send("comm_open", target_name="echo", data={"a": 1}), "comm_msg")
+        self.assertEqual([m["content"] for m in opened], [{"comm_id": "c1", "data": {"opened": {"a": 1}}}])
+        big = bytes(range(256)) * 4096
+        answers = published(send("comm_msg", buffers=[b"\x01\x02\x03", big, b""], data={"b": [None, "ü"]}), "comm_msg")
+        self.assertEqual([m["content"]["data"] for m in answers], [{"got": {"b": [None, "ü"]}}])
+        self.assertEqual([bytes(b) for b in answers[0]["buffers"]], [b"\x03\x02\x01", big[::-1], b""])
+        closed = published(send("comm_close", data={}), "stream")
+        self.assertEqual([m["content"]["text"] for m in closed], ["closed\n"])
+
+    def test_outputs_of_different_kinds_keep_their_order(self):
+        _, outputs = self.run_cell("for (let i = 0; i < 3000; i++) (i % 3 === 0 ? console.log : i % 3 === 1 ? console.error : (n: number) => display({ 'text/plain': String(n) }))(i)")
+        seen = []
+        for message in outputs:
+            if message["msg_type"] == "stream":
+                seen += [(message["content"]["name"], int(n)) for n in message["content"]["text"].split()]
+            elif message["msg_type"] == "display_data":
+                seen.append(("display", int(message["content"]["data"]["text/plain"])))
+        self.assertEqual(seen, [(("stdout", "stderr", "display")[n % 3], n) for n in range(3000)])
+
     def test_user_expressions(self):
         content, _ = self.run_cell("const u = 3", user_expressions={"double": "u * 2", "bad": "nowhere"})
         self.assertEqual(content["user_expressions"]["double"]["data"]["text/plain"], "6")
@@ -72,10 +125,12 @@ class ClientTests(unittest.TestCase):
             replies[reply["parent_header"]["msg_id"]] = reply["content"]["status"]
         self.assertEqual([replies[i] for i in ids], ["error", "aborted", "aborted"])
 
-    def test_a_restart_gives_a_fresh_kernel(self):
+    def test_a_restart_gives_a_fresh_kernel_at_the_same_address(self):
         self.run_cell("const gone = 1")
+        before = self.manager.get_connection_info()
         self.manager.restart_kernel()
         self.client.wait_for_ready(timeout=TIMEOUT)
+        self.assertEqual(self.manager.get_connection_info(), before)
         content, _ = self.run_cell("gone")
         self.assertEqual(content["status"], "error")
         self.assertIn("TS2304", content["evalue"])
@@ -85,6 +140,19 @@ class ClientTests(unittest.TestCase):
         time.sleep(0.5)
         self.assertTrue(self.client.hb_channel.is_beating())
         self.client.get_shell_msg(timeout=10)
+
+
+class EndTests(unittest.TestCase):
+    def test_a_kernel_that_is_asked_to_shut_down_ends_by_itself(self):
+        manager, client = start_new_kernel(kernel_name=KERNEL, startup_timeout=TIMEOUT)
+        process = manager.provisioner.process
+        client.execute("setInterval(() => {}, 10)")
+        client.get_shell_msg(timeout=TIMEOUT)
+        reply = client.shutdown(reply=True, timeout=TIMEOUT)
+        self.assertEqual((reply["content"]["status"], reply["content"]["restart"]), ("ok", False))
+        self.assertEqual(process.wait(timeout=10), 0)
+        client.stop_channels()
+        manager.cleanup_resources()
 
 
 class NotebookTests(unittest.TestCase):

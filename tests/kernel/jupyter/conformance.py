@@ -41,6 +41,17 @@ class TypeScriptKernelTests(jkt.KernelTests):
     code_clear_output = "clearOutput()"
 
 
+class EveryCaseTests(unittest.TestCase):
+    """jupyter_kernel_test skips what is not configured, so a newer version could leave a case out in silence."""
+
+    def test_every_case_of_the_suite_is_configured(self):
+        names = [n for n in dir(jkt.KernelTests) if n.startswith("code_") or n.endswith(("_samples", "_operations"))]
+        self.assertGreaterEqual(len(names), 14)
+        self.assertEqual([n for n in names if not getattr(TypeScriptKernelTests, n)], [])
+        suites = {n for n in dir(jkt) if isinstance(getattr(jkt, n), type) and issubclass(getattr(jkt, n), unittest.TestCase) and n != "TestCase"}
+        self.assertEqual(suites, {"KernelTests", "IopubWelcomeTests"})
+
+
 class TypeScriptIopubWelcomeTests(jkt.IopubWelcomeTests):
     kernel_name = "moe-lab"
     support_iopub_welcome = True
