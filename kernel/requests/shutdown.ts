@@ -1,8 +1,12 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { booleanField } from "../protocol/json.ts";
 import type { RequestChannel } from "../protocol/sockets.ts";
 import type { Message } from "../protocol/wire.ts";
 import { reply } from "./kernelState.ts";
 import type { KernelState } from "./kernelState.ts";
+
+/** A signal ends zeromq's thread too, which sends behind our back what the closed sockets still hold, in ms. */
+const SIGNAL_DELAY_MS = 100;
 
 /** shutdown_request: answers, closes the sockets and ends the process, busy or not. */
 export async function shutDown(state: KernelState, channel: RequestChannel, request: Message): Promise<void> {
@@ -20,6 +24,9 @@ export async function endProcess(state: KernelState, code: number, signal: NodeJ
   await state.history.flush();
   await state.sockets.close();
   state.debugger.close();
-  if (signal !== null) process.kill(process.pid, signal);
+  if (signal !== null) {
+    await sleep(SIGNAL_DELAY_MS);
+    process.kill(process.pid, signal);
+  }
   state.mainThread.exit(code);
 }
