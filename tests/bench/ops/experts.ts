@@ -1,8 +1,10 @@
 /** Products grouped by expert against one dense product of the same FLOPs, and a sparse layer as experts are added. */
 import * as tf from "@tensorflow/tfjs-core";
 import { nativeBinding } from "../../../toolkit/backend/binding.ts";
-import { planDispatch } from "../../../toolkit/ops/dispatch.ts";
+import { combine } from "../../../toolkit/ops/combine.ts";
+import { dispatch, planDispatch } from "../../../toolkit/ops/dispatch.ts";
 import { expertFeedForward } from "../../../toolkit/ops/expertFeedForward.ts";
+import { activate, feedForwardKinds } from "../../../toolkit/ops/feedForwardKinds.ts";
 import { groupedMatmul } from "../../../toolkit/ops/groupedMatmul.ts";
 import { everyExpert, moeInputs } from "../../../toolkit/ops/opInputs.ts";
 import { choices, floats } from "../../../toolkit/ops/opSample.ts";
@@ -64,12 +66,12 @@ interface Layer {
 
 function sparseLayer(E: number, K: number): Layer {
   const { N, C, H } = layer;
-  const [x, weights, ids, gateUp, down] = Object.values(moeInputs([N, C, H, E, K], choices(N, K, everyExpert(E), 5))).map(madeByKernel);
+  const [x, weights, ids, first, down] = Object.values(moeInputs([N, C, H, E, K], choices(N, K, everyExpert(E), 5))).map(madeByKernel);
   const plan = planDispatch(ids, E), dy = madeByKernel(floats([N, C], 6));
   const gradients = tf.grads((...[a, b, c, d]: tf.Tensor[]) => expertFeedForward(a, b, plan, c, d));
   return {
-    forward: () => { tf.tidy(() => { expertFeedForward(x, weights, plan, gateUp, down); }); },
-    both: () => { tf.tidy(() => { gradients([x, weights, gateUp, down], dy); }); },
+    forward: () => { tf.tidy(() => { expertFeedForward(x, weights, plan, first, down); }); },
+    both: () => { tf.tidy(() => { gradients([x, weights, first, down], dy); }); },
   };
 }
 
@@ -97,8 +99,26 @@ function benchLayers(memoryRate: number | undefined, filter: string): void {
   }
 }
 
+/** Each kind of feed-forward part as one fused op and out of the single ops, in turns, forward and backward. */
+function benchKinds(filter: string): void {
+  const [N, C, H, E, K] = [2048, 128, 256, 8, 2];
+  for (const kind of feedForwardKinds) {
+    const name = `experts of kind ${kind}, N=${N} C=${C} H=${H} E=${E} K=${K}, forward and backward`;
+    if (!name.includes(filter)) continue;
+    const [x, weights, ids, first, down] = Object.values(moeInputs([N, C, H, E, K], choices(N, K, everyExpert(E), 5), kind)).map(madeByKernel);
+    const plan = planDispatch(ids, E), dy = madeByKernel(floats([N, C], 6));
+    const fused = tf.grads((...[a, b, c, d]: tf.Tensor[]) => expertFeedForward(a, b, plan, c, d, kind));
+    const single = tf.grads((...[a, b, c, d]: tf.Tensor[]) =>
+      combine(groupedMatmul(activate(kind, groupedMatmul(dispatch(a, plan), c, plan.offsets)), d, plan.offsets), b, plan));
+    const [fusedMs, singleMs] = inTurns(rounds, [fused, single].map((gradients) => timed(() => { tf.tidy(() => { gradients([x, weights, first, down], dy); }); })));
+    report("ops", name, "ms", fusedMs, { singleOpsMs: Number(summary(singleMs).value.toPrecision(3)) });
+    tf.dispose([x, weights, ids, first, down, dy, plan.offsets, plan.slotToken, plan.tokenSlot]);
+  }
+}
+
 /** @param memoryRate GB/s of memory where two arrays are read and one is written; undefined where it isn't known */
 export function benchExperts(memoryRate: number | undefined, filter: string): void {
   for (const size of groupedSizes) benchGrouped(size, filter);
   benchLayers(memoryRate, filter);
+  benchKinds(filter);
 }
