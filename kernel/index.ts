@@ -1,6 +1,8 @@
 // The public names of "moe-lab/kernel".
 export { installKernelspec, kernelCommandLine, KERNEL_DISPLAY_NAME, KERNEL_NAME, kernelspecRoot, listKernelspecs, uninstallKernelspec } from "./install.ts";
 export type { InstalledKernelspec, InstallOptions, InstallPlace } from "./install.ts";
+export { languageOf } from "./notebookLanguage.ts";
+export type { NotebookLanguage } from "./notebookLanguage.ts";
 export { dataFolders, thisMachine, userDataFolder } from "./kernelspec/folders.ts";
 export type { JupyterMachine } from "./kernelspec/folders.ts";
 export { KernelClient } from "./client/kernelClient.ts";

@@ -1,16 +1,19 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, isAbsolute, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { isAbsolute, join, resolve } from "node:path";
 import { KernelspecError, systemErrorCode } from "./errors.ts";
 import { logoPng, logoSvg } from "./kernelspec/logo.ts";
 import { startScript } from "./kernelspec/startScript.ts";
+import type { KernelCommandParts } from "./kernelspec/startScript.ts";
+import { KERNELS } from "./notebookLanguage.ts";
+import type { NotebookLanguage } from "./notebookLanguage.ts";
+import { ownFolder } from "./ownPackage.ts";
 import { isJsonObject, objectField, stringField } from "./protocol/json.ts";
 import type { JsonObject } from "./protocol/json.ts";
 
-/** Name under which Jupyter finds the kernel. */
-export const KERNEL_NAME = "moe-lab";
+/** Name under which Jupyter finds the TypeScript kernel. */
+export const KERNEL_NAME = KERNELS.typescript.kernelName;
 /** Name that front ends show. */
-export const KERNEL_DISPLAY_NAME = "TypeScript (MoE Lab)";
+export const KERNEL_DISPLAY_NAME = KERNELS.typescript.displayName;
 
 /** Where to install: in one of Jupyter's data folders (`userDataFolder` names the user's), or below a prefix such as
  *  a Python environment's, in share/jupyter. */
@@ -18,7 +21,9 @@ export type InstallPlace = { readonly dataFolder: string } | { readonly prefix: 
 
 /** What can be chosen for a kernelspec. */
 export interface InstallOptions {
-  /** The folder's name, by which notebooks refer to the kernel; "moe-lab" by default. */
+  /** What its cells are written in; TypeScript by default. */
+  readonly language?: NotebookLanguage;
+  /** The folder's name, by which notebooks refer to the kernel; by default "moe-lab", of JavaScript "moe-lab-js". */
   readonly name?: string;
   readonly displayName?: string;
   /** Environment variables that Jupyter sets for the kernel. */
@@ -39,27 +44,21 @@ export interface InstalledKernelspec {
   readonly fault: string | null;
 }
 
-/** The package's own folder: the nearest one up with a package.json, from dist/kernel as from kernel. */
-function packageFolder(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, "package.json"))) {
-    const parent = dirname(folder);
-    if (parent === folder) {
-      throw new KernelspecError({
-        code: "E_KERNEL_PACKAGE", what: "The moe-lab package was not found", why: "no package.json lies above the kernel's files", fix: "install moe-lab again",
-      });
-    }
-    folder = parent;
-  }
-  return folder;
-}
-
 /** Without it Node.js aborts when an interrupt ends a timer callback. */
 const NO_ASYNC_CHECKS = "--no-force-async-hooks-checks";
 
+/** What starts the kernel with this Node.js. */
+function kernelCommand(language: NotebookLanguage): KernelCommandParts {
+  return {
+    node: process.execPath, flags: [NO_ASYNC_CHECKS], main: join(ownFolder(), "dist", "kernel", "main.js"),
+    options: language === "typescript" ? [] : ["--language", language],
+  };
+}
+
 /** Program and arguments that start the kernel with this Node.js. */
-export function kernelCommandLine(): string[] {
-  return [process.execPath, NO_ASYNC_CHECKS, join(packageFolder(), "dist", "kernel", "main.js"), "{connection_file}"];
+export function kernelCommandLine(language: NotebookLanguage = "typescript"): string[] {
+  const { node, flags, main, options } = kernelCommand(language);
+  return [node, ...flags, main, ...options, "{connection_file}"];
 }
 
 /** Jupyter's folder of kernelspecs for a place, absolute. */
@@ -70,19 +69,20 @@ export function kernelspecRoot(place: InstallPlace): string {
 /** The files of a kernelspec. `folder` is where they will lie.
  *  Source: jupyter-client.readthedocs.io/en/stable/kernels.html#kernel-specs */
 function kernelspecFiles(folder: string, options: InstallOptions): Record<string, string | Buffer> {
-  const [node = "", ...rest] = kernelCommandLine();
-  const flags = rest.slice(0, -2), main = rest.at(-2) ?? "";
+  const { language = "typescript" } = options;
+  const command = kernelCommand(language);
+  const { node, main } = command;
   const hasShell = process.platform !== "win32";
   const spec = {
     // An absolute path, not {resource_dir}: VS Code knows only {connection_file}.
-    argv: hasShell ? ["/bin/sh", join(folder, START_SCRIPT), "{connection_file}"] : [node, ...flags, main, "{connection_file}"],
-    display_name: options.displayName ?? KERNEL_DISPLAY_NAME, language: "typescript", interrupt_mode: "message",
+    argv: hasShell ? ["/bin/sh", join(folder, START_SCRIPT), "{connection_file}"] : kernelCommandLine(language),
+    display_name: options.displayName ?? KERNELS[language].displayName, language, interrupt_mode: "message",
     ...(options.env === undefined || Object.keys(options.env).length === 0 ? {} : { env: options.env }),
     metadata: { debugger: true, [MARK]: { node, main } },
   };
   return {
     "kernel.json": `${JSON.stringify(spec, null, 2)}\n`, "logo-svg.svg": logoSvg(), "logo-32x32.png": logoPng(32), "logo-64x64.png": logoPng(64),
-    ...(hasShell ? { [START_SCRIPT]: startScript({ node, flags, main }) } : {}),
+    ...(hasShell ? { [START_SCRIPT]: startScript(command) } : {}),
   };
 }
 
@@ -95,7 +95,7 @@ const MARK = "moe-lab";
  *  @throws KernelspecError E_KERNELSPEC_NAME, E_KERNELSPEC_FOREIGN, E_KERNELSPEC_WRITE */
 export function installKernelspec(place: InstallPlace, options: InstallOptions = {}): string {
   const root = kernelspecRoot(place);
-  const name = checkedName(options.name ?? KERNEL_NAME);
+  const name = kernelspecName(options);
   const folder = join(root, name);
   if (options.force !== true) refuseForeign(folder, name, "replaced");
   // A folder of its own beside the others: Jupyter lists only folders that hold a kernel.json themselves, so it never sees half a kernelspec.
@@ -122,7 +122,8 @@ export function installKernelspec(place: InstallPlace, options: InstallOptions =
 }
 
 /** Source: jupyter_client.kernelspec, whose names are lower case */
-function checkedName(name: string): string {
+function kernelspecName({ name: chosen, language = "typescript" }: InstallOptions): string {
+  const name = chosen ?? KERNELS[language].kernelName;
   if (/^[a-z0-9_-][a-z0-9._-]*$/.test(name)) return name;
   throw new KernelspecError({
     code: "E_KERNELSPEC_NAME", what: `A kernelspec can't be named "${name}"`, why: "Jupyter takes ASCII letters in lower case, digits and - . _",
@@ -184,8 +185,8 @@ function faultOf(spec: JsonObject, argv: readonly string[]): string | null {
 /** Removes the kernelspec.
  *  @returns whether there was one
  *  @throws KernelspecError E_KERNELSPEC_FOREIGN, E_KERNELSPEC_WRITE */
-export function uninstallKernelspec(place: InstallPlace, options: Pick<InstallOptions, "name" | "force"> = {}): boolean {
-  const name = checkedName(options.name ?? KERNEL_NAME);
+export function uninstallKernelspec(place: InstallPlace, options: Pick<InstallOptions, "name" | "language" | "force"> = {}): boolean {
+  const name = kernelspecName(options);
   const folder = join(kernelspecRoot(place), name);
   if (!existsSync(folder)) return false;
   if (options.force !== true) refuseForeign(folder, name, "removed");

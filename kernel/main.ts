@@ -1,13 +1,15 @@
 // The kernel process: `node --no-force-async-hooks-checks dist/kernel/main.js <connection file>`.
 // This thread runs only the user's code; the worker has sockets, history and TypeScript.
 import process from "node:process";
-import { inspect } from "node:util";
+import { inspect, parseArgs } from "node:util";
 import v8 from "node:v8";
 import { MessageChannel, Worker } from "node:worker_threads";
 import { cacheFolder } from "./cacheFolder.ts";
 import { KernelError } from "./errors.ts";
 import { historyFolder } from "./historyFolder.ts";
 import { thisMachine } from "./kernelspec/folders.ts";
+import { isNotebookLanguage } from "./notebookLanguage.ts";
+import type { NotebookLanguage } from "./notebookLanguage.ts";
 import { readConnectionFile } from "./protocol/connectionFile.ts";
 import type { ConnectionInfo } from "./protocol/connectionFile.ts";
 import { guardAsyncHooks } from "./runner/asyncHooksGuard.ts";
@@ -19,13 +21,14 @@ import { Comms } from "./runner/comms.ts";
 import { createTslab, provideTslab, TSLAB_NAME } from "./display/tslab.ts";
 import { createDisplay } from "./runner/display.ts";
 import { Evaluator } from "./runner/evaluator.ts";
+import { createCollectGarbage } from "./runner/garbage.ts";
 import { defineGlobals } from "./runner/globals.ts";
 import { createImport, createResolve } from "./runner/importer.ts";
 import { createInput } from "./runner/input.ts";
 import { inspectValue } from "./runner/inspectValue.ts";
 import { LoadedModules } from "./runner/loadedModules.ts";
 import { createAskWorker } from "./runner/moduleQuestion.ts";
-import { createCellRequire } from "./runner/requirer.ts";
+import { createCellRequire, requireOwnPackages } from "./runner/requirer.ts";
 import { captureStreams, OutputSender } from "./runner/output.ts";
 import { Runner } from "./runner/runner.ts";
 import { StackTraces } from "./runner/stackTraces.ts";
@@ -42,12 +45,12 @@ const EXIT_USAGE = 2;
 /** The worker's short-lived objects get half of V8's usual space: 12 MB less memory after some cells, no slower. */
 const YOUNG_GENERATION_MB = 16;
 
-const [connectionPath] = process.argv.slice(2);
-if (connectionPath === undefined) {
-  process.stderr.write("usage: node --no-force-async-hooks-checks dist/kernel/main.js <connection file>\n");
+const { values: { language }, positionals: [connectionPath] } = parseArgs({ options: { language: { type: "string", default: "typescript" } }, allowPositionals: true, strict: false });
+if (connectionPath === undefined || typeof language !== "string" || !isNotebookLanguage(language)) {
+  process.stderr.write("usage: node --no-force-async-hooks-checks dist/kernel/main.js [--language javascript] <connection file>\n");
   process.exit(EXIT_USAGE);
 }
-startKernel(connectionOrExit(connectionPath));
+startKernel(connectionOrExit(connectionPath), language);
 
 function connectionOrExit(path: string): ConnectionInfo {
   try {
@@ -59,14 +62,14 @@ function connectionOrExit(path: string): ConnectionInfo {
   }
 }
 
-function startKernel(connection: ConnectionInfo): void {
+function startKernel(connection: ConnectionInfo, language: NotebookLanguage): void {
   const folder = process.cwd();
   const flags = createSharedFlags();
   const inputChannel = new MessageChannel();
   const moduleChannel = new MessageChannel();
   const requireChannel = new MessageChannel();
   const start: WorkerStart = {
-    connection, folder, flags, historyFolder: historyFolder(thisMachine(process.env)), inputPort: inputChannel.port1, modulePort: moduleChannel.port1,
+    connection, language, folder, flags, historyFolder: historyFolder(thisMachine(process.env)), inputPort: inputChannel.port1, modulePort: moduleChannel.port1,
     requirePort: requireChannel.port1,
     heapLimitBytes: v8.getHeapStatistics().heap_size_limit,
     followsParent: process.env.JPY_PARENT_PID !== undefined,
@@ -110,6 +113,7 @@ function startKernel(connection: ConnectionInfo): void {
   const display = createDisplay(runs, output);
   const tslab = createTslab(display);
   provideTslab(tslab);
+  requireOwnPackages();
   defineGlobals(folder, {
     comms, display,
     widgets: createWidgets(widgets, display),
@@ -122,6 +126,7 @@ function startKernel(connection: ConnectionInfo): void {
     result: (value) => { runner.takeResult(value); },
     values: createValueReader(),
     resolve: createResolve(folder, ask),
+    collectGarbage: createCollectGarbage(),
   });
   hideOwnWarnings();
   const clearAsyncIds = guardAsyncHooks();

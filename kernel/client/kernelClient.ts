@@ -55,6 +55,8 @@ export class KernelClient {
   /** Called for iopub messages that belong to no open request, e.g. output of a timer after its cell. */
   onStrayMessage: ((message: Message) => void) | null = null;
   private isClosed = false;
+  /** Why there is nobody to answer any more. */
+  private death: KernelProcessError | null = null;
 
   private constructor(process: KernelProcess) {
     this.process = process;
@@ -129,6 +131,7 @@ export class KernelClient {
     channel: ClientChannel, type: string, content: JsonObject, hooks: Pick<ExecuteOptions, "onMessage" | "onInput"> = {},
   ): Promise<Message> {
     if (this.isClosed) return Promise.reject(closedError());
+    if (this.death !== null) return Promise.reject(this.death);
     const header = this.wire.header(type);
     const message: OutgoingMessage = { type, content };
     return new Promise((resolve, reject) => {
@@ -223,6 +226,7 @@ export class KernelClient {
       why: exit.stderr === "" ? "it left no message" : `its last words were: ${exit.stderr.trim()}`,
       fix: "look at the cell that ran, at the memory of this machine, and start the kernel again",
     });
+    this.death = error;
     for (const waiting of this.waiting.values()) waiting.fail(error);
     this.waiting.clear();
   }

@@ -1,6 +1,7 @@
 import { dirname, resolve } from "node:path";
 import { KernelProcessError } from "../errors.ts";
-import { kernelCommandLine, KERNEL_NAME } from "../install.ts";
+import { kernelCommandLine } from "../install.ts";
+import { KERNELS, languageOf } from "../notebookLanguage.ts";
 import { stringField } from "../protocol/json.ts";
 import type { Message } from "../protocol/wire.ts";
 import { CellOutputs } from "./cellOutputs.ts";
@@ -89,7 +90,7 @@ export async function runNotebook(options: RunNotebookOptions): Promise<{ notebo
   // Before anything runs: a place that can't be written would else be found out after hours.
   run.save();
   const cwd = resolve(options.cwd ?? dirname(options.inputPath));
-  const client = await KernelClient.start({ argv: kernelCommandLine(), cwd, env: options.env });
+  const client = await KernelClient.start({ argv: kernelCommandLine(languageOf(notebook.metadata)), cwd, env: options.env });
   try {
     await describeKernel(client, notebook);
     const failedCell = await run.cells(client);
@@ -105,7 +106,9 @@ export async function runNotebook(options: RunNotebookOptions): Promise<{ notebo
 
 async function describeKernel(client: KernelClient, notebook: Notebook): Promise<void> {
   const { content } = await client.request("shell", "kernel_info_request", {});
-  notebook.metadata.kernelspec = { name: KERNEL_NAME, display_name: "TypeScript (MoE Lab)", language: "typescript" };
+  const language = languageOf(notebook.metadata);
+  const { kernelName, displayName } = KERNELS[language];
+  notebook.metadata.kernelspec = { name: kernelName, display_name: displayName, language };
   notebook.metadata.language_info = content.language_info;
 }
 

@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import { posix } from "node:path";
 import ts from "#typescript";
 import { CompilerError } from "../errors.ts";
+import type { NotebookLanguage } from "../notebookLanguage.ts";
 import { AMBIENT_DECLARATIONS } from "./ambient.ts";
 import { CellProgram } from "./cellProgram.ts";
 import { declarationsOf, identifiersOf } from "./declarations.ts";
@@ -9,10 +10,12 @@ import type { Declaration } from "./declarations.ts";
 import { blockingErrors, cellDiagnostic, cellErrors, isUnchecked } from "./diagnostics.ts";
 import type { CellDiagnostic } from "./diagnostics.ts";
 import { Documentation } from "./documentation.ts";
-import { parseCell } from "./jsx.ts";
+import { mayHoldJsx, parseCell, scriptKindOf } from "./jsx.ts";
 import { NodeTypes } from "./nodeTypes.ts";
 import { cellOptions, looseOptions, nodeTypesManifest } from "./options.ts";
 import { aliasedFile } from "./pathAliases.ts";
+import { emitPlain } from "./plainEmit.ts";
+import type { EmittedCell } from "./plainEmit.ts";
 import { Scope } from "./scope.ts";
 import { runtimeName } from "./shadowing.ts";
 import { SourceStore } from "./sourceStore.ts";
@@ -63,6 +66,7 @@ export class CellCompiler {
   readonly rootPaths: readonly string[];
   private readonly scopePath: string;
   private readonly folder: string;
+  private readonly language: NotebookLanguage;
   private readonly nodeTypes: NodeTypes;
   private readonly tsconfig: TsConfig;
   private settings: ProjectSettings;
@@ -72,9 +76,12 @@ export class CellCompiler {
   private hasJsx = false;
   private keptCells = 0;
   private isScopeStale = true;
+  /** Whether the scope has changed since a program was made of it. */
+  private isProgramStale = true;
 
   /** @param folder the notebook's folder */
-  constructor(folder: string) {
+  constructor(folder: string, language: NotebookLanguage = "typescript") {
+    this.language = language;
     this.folder = folder.replaceAll("\\", "/");
     this.cellPath = posix.join(this.folder, "__cell.ts");
     this.scopePath = posix.join(this.folder, "__scope.ts");
@@ -97,7 +104,7 @@ export class CellCompiler {
 
   /** The same settings for local modules, which may hold JSX before any cell does. */
   get moduleOptions(): ts.CompilerOptions {
-    return cellOptions(this.settings, this.folder, true);
+    return cellOptions(this.settings, this.folder, true, this.language);
   }
 
   /** What is wrong with the notebook's tsconfig.json; each state of it is told once. */
@@ -126,10 +133,11 @@ export class CellCompiler {
     this.followSettings();
     this.writeScope();
     let cell = this.setCell(code);
-    if (cell.scriptKind === ts.ScriptKind.TSX && this.takeJsxOptions()) cell = this.setCell(code);
+    if (this.store.hasJsx(this.cellPath) && this.takeJsxOptions()) cell = this.setCell(code);
     const { prefix, declarations } = cell;
     const lineOffset = prefix === "" ? 0 : 1;
     const program = this.strict.refresh();
+    this.isProgramStale = false;
     const sourceFile = program.getSourceFile(this.cellPath);
     if (sourceFile === undefined) return { isRunnable: false, diagnostics: [] };
     const errors = this.errorsOf(program, sourceFile, code);
@@ -156,7 +164,8 @@ export class CellCompiler {
   addModule(name: string, code: string, hasJsx: boolean): readonly CellDiagnostic[] {
     const path = posix.join(this.folder, `${name}${hasJsx ? ".tsx" : ".ts"}`);
     const { diagnostics = [] } = ts.transpileModule(code, { fileName: path, reportDiagnostics: true, compilerOptions: this.moduleOptions });
-    this.store.setText(path, code);
+    const javaScript = hasJsx ? ts.ScriptKind.JSX : ts.ScriptKind.JS;
+    this.store.setText(path, code, this.language === "javascript" ? javaScript : undefined);
     return diagnostics.filter(({ file }) => file !== undefined).map((diagnostic) => cellDiagnostic(diagnostic, 0));
   }
 
@@ -204,7 +213,10 @@ export class CellCompiler {
 
   /** Brings the program up to date with what keep() added, so that the next compile is fast; costs about 20 ms after a declaration. */
   updateScope(): void {
-    if (!this.writeScope()) return;
+    this.writeScope();
+    if (!this.isProgramStale && !this.strict.isOld) return;
+    this.isProgramStale = false;
+    this.strict.renew();
     this.store.setText(this.cellPath, "");
     this.strict.refresh().getTypeChecker();
   }
@@ -233,7 +245,7 @@ export class CellCompiler {
    *  @returns whether they are other than before; the cell is then to be set again */
   private takeJsxOptions(): boolean {
     this.hasJsx = true;
-    const { jsx, jsxImportSource } = cellOptions(this.settings, this.folder, true);
+    const { jsx, jsxImportSource } = this.moduleOptions;
     if (jsx === this.options.jsx && jsxImportSource === this.options.jsxImportSource) return false;
     ({ strict: this.strict, loose: this.loose } = this.createPrograms());
     this.isScopeStale = true;
@@ -245,33 +257,48 @@ export class CellCompiler {
     // Without the names of cells, so that what is left is the library's.
     this.store.setText(this.scopePath, new Scope().render());
     this.store.setText(this.cellPath, "");
-    const options = cellOptions(this.settings, this.folder, this.hasJsx);
+    const options = cellOptions(this.settings, this.folder, this.hasJsx, this.language);
     const strict = new CellProgram(this.store, this.nodeTypes, this.rootPaths, options, this.folder);
     this.scope.setLibraryNames(libraryNames(strict.refresh(), this.cellPath));
     return { strict, loose: new CellProgram(this.store, this.nodeTypes, this.rootPaths, looseOptions(options), this.folder) };
   }
 
-  private writeScope(): boolean {
-    const wasStale = this.isScopeStale;
-    if (wasStale) this.store.setText(this.scopePath, this.scope.render());
+  /** Brings the file that declares earlier cells' names up to date. */
+  writeScope(): void {
+    if (!this.isScopeStale) return;
+    this.store.setText(this.scopePath, this.scope.render());
     this.isScopeStale = false;
-    return wasStale;
+    this.isProgramStale = true;
   }
 
   /** Puts code into the cell's file, after the imports it needs. */
   setCell(code: string): ParsedCell {
-    const parsed = parseCell(code);
+    const parsed = this.parse(code);
     const declarations = declarationsOf(parsed);
     const identifiers = identifiersOf(parsed);
     const line = this.scope.importLine(identifiers, new Set(declarations.map(({ name }) => name)), "library");
     const prefix = line === "" ? "" : `${line}\n`;
-    const scriptKind = parsed.languageVariant === ts.LanguageVariant.JSX ? ts.ScriptKind.TSX : ts.ScriptKind.TS;
+    const scriptKind = scriptKindOf(parsed);
     this.store.setText(this.cellPath, prefix + code, scriptKind);
     return { prefix, declarations, identifiers, scriptKind };
   }
 
+  /** Without JSX what is parsed is the program's own file, and parsed only once if no imports come before it. */
+  private parse(code: string): ts.SourceFile {
+    if (this.language === "javascript" || mayHoldJsx(code)) return parseCell(code, this.language);
+    this.store.setText(this.cellPath, code, ts.ScriptKind.TS);
+    return this.strict.cellFile() ?? parseCell(code);
+  }
+
+  /** The cell that was set last, parsed. */
+  cellFile(): ts.SourceFile | undefined {
+    return this.strict.cellFile();
+  }
+
   private errorsOf(program: ts.Program, sourceFile: ts.SourceFile, code: string): ts.Diagnostic[] {
-    const syntaxErrors = program.getSyntacticDiagnostics(sourceFile);
+    // What stands before the code is TypeScript, also in JavaScript.
+    const prefixEnd = sourceFile.text.length - code.length;
+    const syntaxErrors = program.getSyntacticDiagnostics(sourceFile).filter(({ start }) => start >= prefixEnd);
     if (syntaxErrors.length > 0) return [...syntaxErrors];
     if (isUnchecked(code)) return [];
     const errors = cellErrors(program.getSemanticDiagnostics(sourceFile), (specifier) => this.isRequirable(specifier));
@@ -302,7 +329,10 @@ export class CellCompiler {
   }
 }
 
-function emitCell(program: ts.Program, sourceFile: ts.SourceFile, cell: CheckedCell): { javascript: string; sourceMap: string } {
+function emitCell(program: ts.Program, sourceFile: ts.SourceFile, cell: CheckedCell): EmittedCell {
+  const isAsWritten = cell.prefixEnd === 0 && cell.cellNames.every((name) => runtimeName(name) === name);
+  const plain = isAsWritten ? emitPlain(cell.checker, sourceFile) : null;
+  if (plain !== null) return plain;
   let javascript = "";
   let sourceMap = "";
   program.emit(sourceFile, (path, text) => {

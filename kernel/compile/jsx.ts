@@ -1,16 +1,29 @@
 import ts from "#typescript";
+import type { NotebookLanguage } from "../notebookLanguage.ts";
 
 /** Parses a cell as TypeScript, or as TypeScript with JSX where only that makes sense of it: a cell has no file name to
- *  tell, and `<T>value` means something else in JSX. The result's languageVariant tells which. */
-export function parseCell(code: string): ts.SourceFile {
+ *  tell, and `<T>value` means something else in JSX. In JavaScript it means nothing else. */
+export function parseCell(code: string, language: NotebookLanguage = "typescript"): ts.SourceFile {
+  if (language === "javascript") return parse("cell.js", code);
   const plain = parse("cell.ts", code);
-  // Every piece of JSX ends in one of these.
-  if (!/<\/|\/>/.test(code) || syntaxErrors(plain) === 0) return plain;
+  if (!mayHoldJsx(code) || syntaxErrors(plain) === 0) return plain;
   const withJsx = parse("cell.tsx", code);
   const gained = syntaxErrors(plain) - syntaxErrors(withJsx);
   // Both are wrong: then an element that is opened and closed tells what was meant.
   const isMeant = gained > 0 || (gained === 0 && /<([\w.]*)(\s[^]*?)?>[^]*<\/\1>/.test(code));
   return isMeant && containsJsx(withJsx) ? withJsx : plain;
+}
+
+/** What a parsed cell is: TypeScript or JavaScript, with or without JSX. */
+export function scriptKindOf(cell: ts.SourceFile): ts.ScriptKind {
+  const isJavaScript = (cell.flags & ts.NodeFlags.JavaScriptFile) !== 0;
+  if (!isJavaScript) return cell.languageVariant === ts.LanguageVariant.JSX ? ts.ScriptKind.TSX : ts.ScriptKind.TS;
+  return mayHoldJsx(cell.text) && containsJsx(cell) ? ts.ScriptKind.JSX : ts.ScriptKind.JS;
+}
+
+/** Every piece of JSX ends in `</…>` or `/>`. */
+export function mayHoldJsx(code: string): boolean {
+  return /<\/|\/>/.test(code);
 }
 
 function parse(name: string, code: string): ts.SourceFile {

@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import ts from "#typescript";
+import type { NotebookLanguage } from "../notebookLanguage.ts";
 import type { ProjectSettings } from "./tsconfig.ts";
 
 /** Settings for checking and emitting cells. Strict, because libraries are typed for it; see diagnostics.ts for what a notebook is forgiven.
@@ -28,16 +29,18 @@ export function strictOptions(): ts.CompilerOptions {
   };
 }
 
-/** strictOptions with what the project's tsconfig.json says instead.
+/** strictOptions with what the project's tsconfig.json says instead. JavaScript is checked for its syntax, and for types
+ *  where tsconfig.json or the cell asks for it.
  *  @param folder the notebook's folder
  *  @param hasJsx whether a cell has contained JSX; then the settings that compile it are there */
-export function cellOptions(settings: ProjectSettings, folder: string, hasJsx: boolean): ts.CompilerOptions {
+export function cellOptions(settings: ProjectSettings, folder: string, hasJsx: boolean, language: NotebookLanguage): ts.CompilerOptions {
   const { strict, customConditions = [], types = [], ...base } = strictOptions();
   const { jsx, ...project } = settings.options;
   const options: ts.CompilerOptions = {
     ...base,
     // Without a tsconfig.json the default; with one that leaves it out, TypeScript's own.
     ...(settings.path === null ? { strict } : {}),
+    ...(language === "javascript" ? { allowJs: true } : {}),
     ...project,
     customConditions: [...customConditions, ...(project.customConditions ?? [])],
     types: [...new Set([...types, ...(project.types ?? [])])],

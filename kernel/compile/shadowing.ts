@@ -1,15 +1,13 @@
 import ts from "#typescript";
+import { SHADOW_MARK } from "../runner/runtimeName.ts";
 
 /** Names of the JavaScript and Node.js globals. A cell may declare one of them, `function process(batch)` or
  *  `class Event`, and its own code and later cells then mean the cell's; but packages and the kernel must keep theirs. */
 const RUNTIME_GLOBALS: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(globalThis));
 
-/** Looks the same in stack traces and error messages: U+200D is allowed in identifiers and has no width. */
-const MARK = "\u200d";
-
 /** The name at run time of what a cell declares as `name`. */
 export function runtimeName(name: string): string {
-  return RUNTIME_GLOBALS.has(name) ? name + MARK : name;
+  return RUNTIME_GLOBALS.has(name) ? name + SHADOW_MARK : name;
 }
 
 /** Renames the identifiers of one cell that mean a cell's declaration with the name of a global. */

@@ -29,10 +29,10 @@ export class SourceStore {
     return this.nextVersion - (this.changes.get(path) ?? 0);
   }
 
-  /** Whether a text that was set is TypeScript without JSX. */
-  isTypeScript(path: string): boolean {
+  /** Whether a text that was set has JSX. */
+  hasJsx(path: string): boolean {
     const kind = this.virtual.get(path)?.scriptKind;
-    return kind === undefined || kind === ts.ScriptKind.TS;
+    return kind === ts.ScriptKind.TSX || kind === ts.ScriptKind.JSX;
   }
 
   /** Whether a file's text was given by setText. */

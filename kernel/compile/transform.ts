@@ -109,8 +109,9 @@ class CellRewriter {
     return file === null ? specifier : this.context.factory.createStringLiteral(file);
   }
 
-  /** Whether an imported name exists at run time; types alone do not. */
+  /** Whether an imported name exists at run time; types alone do not, and JavaScript imports none. */
   private isValue(name: ts.Identifier): boolean {
+    if ((name.flags & ts.NodeFlags.JavaScriptFile) !== 0) return true;
     const symbol = this.checker.getSymbolAtLocation(name);
     if (symbol === undefined || !(symbol.flags & ts.SymbolFlags.Alias)) return true;
     return (this.checker.getAliasedSymbol(symbol).flags & ts.SymbolFlags.Value) !== 0;

@@ -1,6 +1,5 @@
 import { posix } from "node:path";
 import { setImmediate as turnOfOthers } from "node:timers/promises";
-import type ts from "#typescript";
 import type { CellCompiler } from "../compile/cellCompiler.ts";
 import { completionsAt, moduleCompletions } from "./completer.ts";
 import { wordBefore } from "./cursorContext.ts";
@@ -12,7 +11,7 @@ import type { Inspection } from "./inspection.ts";
 import { magicCompletions, withoutMagics } from "./magicCode.ts";
 import type { OpenCell } from "./openCell.ts";
 import type { RuntimeValues } from "./runtimeValues.ts";
-import { createService } from "./service.ts";
+import { CellService } from "./service.ts";
 
 /** What is told of a name, for terminals and for browsers. */
 export interface Description { readonly text: string; readonly markdown: string }
@@ -33,20 +32,27 @@ const TYPE_QUESTION = "let __asked: ";
 /** Answers questions about code that is being written, knowing what earlier cells declared and what values they left. */
 export class CellLanguage {
   private readonly compiler: CellCompiler;
-  private readonly service: ts.LanguageService;
+  private readonly service: CellService;
   private readonly values: RuntimeValues | null;
   private readonly magics: readonly string[];
+  /** Whether anyone has asked for completions or for a description. */
+  isAsked = false;
 
   constructor(compiler: CellCompiler, { values = null, magics = [] }: LanguageParts = {}) {
     this.compiler = compiler;
-    this.service = createService(compiler);
+    this.service = new CellService(compiler);
     this.values = values;
     this.magics = magics;
   }
 
   /** @param cursor UTF-16 units from the start of the code
    *  @returns what may stand at the cursor, and which text it replaces */
-  async complete(code: string, cursor: number): Promise<CompletionList> {
+  complete(code: string, cursor: number): Promise<CompletionList> {
+    this.isAsked = true;
+    return this.completions(code, cursor);
+  }
+
+  private async completions(code: string, cursor: number): Promise<CompletionList> {
     const ofMagics = magicCompletions(code, cursor, this.magics);
     if (ofMagics !== null) return ofMagics;
     const ofModules = moduleCompletions(withoutMagics(code), cursor, posix.dirname(this.compiler.cellPath));
@@ -58,14 +64,8 @@ export class CellLanguage {
     return { start: start - cell.offset, end: cursor, entries };
   }
 
-  /** Type and documentation of the name at the cursor, or of the function whose arguments are written there.
+  /** Type, documentation and present value of the name at the cursor, or of the function whose arguments are written there.
    *  @param detailLevel 1 adds the text of the declaration */
-  describe(code: string, cursor: number, detailLevel: 0 | 1 = 0): Description | null {
-    const found = this.look(code, cursor);
-    return found?.isTyped === true ? description(found, null, detailLevel) : null;
-  }
-
-  /** describe(), with the value that the name has now. */
   async inspect(code: string, cursor: number, detailLevel: 0 | 1): Promise<Description | null> {
     const found = this.look(code, cursor);
     const preview = found === null || found.path === null || this.values === null ? null : await this.values.preview(found.path);
@@ -81,10 +81,11 @@ export class CellLanguage {
   async warmUp(): Promise<void> {
     this.open("");
     await turnOfOthers();
-    await this.complete("", 0);
+    await this.completions("", 0);
   }
 
   private look(code: string, cursor: number): Inspection | null {
+    this.isAsked = true;
     const cell = this.open(code);
     const found = inspectionAt(cell, cell.offset + cursor);
     if (found?.isTyped === true || !LONE_NAME.test(code)) return found;
@@ -96,13 +97,13 @@ export class CellLanguage {
 
   private open(code: string): OpenCell {
     this.compiler.takeAllNodeTypes();
-    this.compiler.updateScope();
+    this.compiler.writeScope();
     const { cellPath } = this.compiler;
     const offset = this.compiler.setCell(withoutMagics(code) + END).prefix.length;
-    const program = this.service.getProgram();
-    const sourceFile = program?.getSourceFile(cellPath);
-    if (program === undefined || sourceFile === undefined) throw new Error(`the language service has no ${cellPath}`);
-    return { service: this.service, checker: program.getTypeChecker(), sourceFile, offset, folder: posix.dirname(cellPath) };
+    const program = this.service.refresh();
+    const sourceFile = program.getSourceFile(cellPath);
+    if (sourceFile === undefined) throw new Error(`the language service has no ${cellPath}`);
+    return { service: this.service.service, checker: program.getTypeChecker(), sourceFile, offset, folder: posix.dirname(cellPath) };
   }
 }
 

@@ -39,7 +39,9 @@ export async function completionsAt(cell: OpenCell, position: number, word: stri
   const { entries, isGlobal } = typeCompletions(cell, position, false);
   const offered = fitting(entries, typed).filter(({ kind }) => typed !== "" || kind !== ts.ScriptElementKind.keyword);
   const known = withSignatures(cell, offered);
-  const path = context.kind === "member" ? openPath(cell, context.object) : isGlobal ? GLOBALS : null;
+  // What cells left on globalThis the compiler knows; only what came since, as from a timer, the main thread must tell.
+  const isUnknown = isGlobal && typed !== "" && !offered.some(({ text }) => text.startsWith(typed));
+  const path = context.kind === "member" ? openPath(cell, context.object) : isUnknown ? GLOBALS : null;
   const found = path === null || values === null ? [] : await values.names(path, "members", typed);
   const added = found.filter(({ name }) => IDENTIFIER.test(name) && !name.startsWith("__")).map(asCompletion);
   return { start: context.start, entries: fitting([...known, ...added], typed) };

@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { builtinModules } from "node:module";
 import { dirname, join, resolve } from "node:path";
-import { systemErrorCode } from "../errors.ts";
+import { meansOwnPackage, ownFolder, ownNames, OWN_FILE, readManifest, upwards } from "../ownPackage.ts";
 import { isJsonObject, objectField, stringField } from "../protocol/json.ts";
 import type { JsonObject } from "../protocol/json.ts";
 import { filePaths } from "./filePaths.ts";
@@ -26,7 +26,7 @@ export function modulePaths(folder: string, typed: string): PathCompletions {
   const [, name, subpath] = /^(@[^/]+\/[^/]+|[^@/][^/]*)\/(.*)$/.exec(typed) ?? [];
   const own = nearestPackage(folder);
   const found = name === undefined || subpath === undefined || typed.startsWith("node:")
-    ? [...ownNames(own), ...packageNames(folder, own), ...builtInNames()]
+    ? [...namesOf(own), ...packageNames(folder, own), ...kernelPackages(folder), ...builtInNames()]
     : [...subpathNames(installedPackage(folder, own, name), name), ...builtInNames()];
   return { start: 0, texts: found.filter((text) => text.startsWith(typed)) };
 }
@@ -51,7 +51,7 @@ function nearestPackage(folder: string): Package | null {
   return null;
 }
 
-function ownNames(own: Package | null): string[] {
+function namesOf(own: Package | null): string[] {
   if (own === null) return [];
   const name = stringField(own.manifest, "name");
   const imports = Object.keys(objectField(own.manifest, "imports")).filter((key) => !key.includes("*"));
@@ -80,7 +80,12 @@ function installedPackage(folder: string, own: Package | null, name: string): Pa
     const manifest = existsSync(packageFolder) ? readManifest(packageFolder) : null;
     if (manifest !== null) return { folder: packageFolder, manifest };
   }
-  return null;
+  return meansOwnPackage(name, join(folder, "__cell.ts")) ? installedPackage(dirname(OWN_FILE), nearestPackage(ownFolder()), name) : null;
+}
+
+/** The kernel's own package and those that it depends on, where the notebook has none of that name. */
+function kernelPackages(folder: string): string[] {
+  return [...ownNames()].filter((name) => !name.startsWith("@types/") && meansOwnPackage(name, join(folder, "__cell.ts")));
 }
 
 function subpathNames(found: Package | null, name: string): string[] {
@@ -124,21 +129,4 @@ function packageFiles(folder: string, under: string, depth: number): string[] {
     if (!isFolder) return [base + name];
     return depth <= 1 || name === "node_modules" ? [] : packageFiles(folder, `${base}${name}/`, depth - 1);
   });
-}
-
-function readManifest(folder: string): JsonObject | null {
-  try {
-    const manifest: unknown = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"));
-    return isJsonObject(manifest) ? manifest : null;
-  } catch (error) {
-    // Missing, or being written at this moment.
-    if (!(error instanceof SyntaxError) && systemErrorCode(error) === undefined) throw error;
-    return null;
-  }
-}
-
-function upwards(folder: string): string[] {
-  const folders = [resolve(folder)];
-  for (let at = resolve(folder); dirname(at) !== at; at = dirname(at)) folders.push(dirname(at));
-  return folders;
 }

@@ -1,12 +1,36 @@
 import { dirname } from "node:path";
 import ts from "#typescript";
 import type { CellCompiler } from "../compile/cellCompiler.ts";
+import { CellSlot } from "../compile/cellSlot.ts";
+import { createResolutionCache, moduleResolution } from "../compile/moduleResolution.ts";
 import { MISSING_VERSION } from "../compile/sourceStore.ts";
 import type { SourceStore } from "../compile/sourceStore.ts";
 
 /** TypeScript's language service over the same files as the compiler: libraries, earlier cells, and the cell being written. */
-export function createService(compiler: CellCompiler): ts.LanguageService {
-  return ts.createLanguageService(serviceHost(compiler), sharedRegistry(compiler));
+export class CellService {
+  readonly service: ts.LanguageService;
+  private readonly compiler: CellCompiler;
+  private readonly slot: CellSlot;
+  /** TypeScript looks for changes when this has changed. */
+  private projectVersion = 0;
+
+  constructor(compiler: CellCompiler) {
+    this.compiler = compiler;
+    const versions = new VersionCache(compiler.store);
+    this.slot = new CellSlot(compiler.store, compiler.cellPath, (path) => versions.get(path));
+    const host = serviceHost(compiler, versions);
+    this.service = ts.createLanguageService({ ...host, getProjectVersion: () => String(this.projectVersion) }, sharedRegistry(compiler));
+  }
+
+  /** The program of the compiler's present files and settings. */
+  refresh(): ts.Program {
+    const reused = this.slot.put(this.compiler.cellFile());
+    if (reused !== null && reused.getCompilerOptions() === this.compiler.options) return reused;
+    this.projectVersion += 1;
+    const program = this.service.getProgram();
+    if (program === undefined) throw new Error("the language service has no program");
+    return this.slot.hold(program);
+  }
 }
 
 /** Within this time a file of the user counts as unchanged: a program has hundreds, and completion asks for each, in ms. */
@@ -14,19 +38,18 @@ const VERSION_AGE_MS = 500;
 /** Within this time a package that was not there is not looked for again, in ms. */
 const RESOLUTION_AGE_MS = 10_000;
 
-function serviceHost(compiler: CellCompiler): ts.LanguageServiceHost {
+function serviceHost(compiler: CellCompiler, versions: VersionCache): ts.LanguageServiceHost {
   const { store, rootPaths, cellPath } = compiler;
-  const versions = new VersionCache(store);
   const resolutions = new Resolutions(dirname(cellPath));
   const host: ts.LanguageServiceHost & ts.ModuleResolutionHost = {
     getCompilationSettings: () => compiler.options,
     getScriptFileNames: () => [...rootPaths],
     getScriptVersion: (path) => versions.get(path),
     getScriptSnapshot: (path) => (versions.exists(path) ? lazySnapshot(() => store.readText(path) ?? "") : undefined),
-    resolveModuleNameLiterals: (literals, containingFile, redirect, options, containingSource) => literals.map((literal) =>
-      ts.resolveModuleName(literal.text, containingFile, options, host, resolutions.of(options), redirect, ts.getModeForUsageLocation(containingSource, literal, options))),
     getCurrentDirectory: () => dirname(cellPath),
     getDefaultLibFileName: (settings) => ts.getDefaultLibFilePath(settings),
+    // As the compiler's host: a program writes a file's path on it, and both have the same files.
+    useCaseSensitiveFileNames: () => ts.sys.useCaseSensitiveFileNames,
     fileExists: (path) => store.exists(path),
     readFile: (path) => store.readText(path),
     readDirectory: (...rest) => ts.sys.readDirectory(...rest),
@@ -35,7 +58,10 @@ function serviceHost(compiler: CellCompiler): ts.LanguageServiceHost {
     getDirectories: (path) => ts.sys.getDirectories(path),
   };
   // TypeScript reads package.json files through it; the typings leave it out.
-  return Object.assign(host, { getModuleResolutionCache: () => resolutions.of(compiler.options) });
+  return Object.assign(host, {
+    getModuleResolutionCache: () => resolutions.of(compiler.options),
+    resolveModuleNameLiterals: moduleResolution(host, (options) => resolutions.of(options)),
+  });
 }
 
 class VersionCache {
@@ -77,7 +103,7 @@ class Resolutions {
   of(options: ts.CompilerOptions): ts.ModuleResolutionCache {
     const isOld = performance.now() - this.madeMs > RESOLUTION_AGE_MS;
     if (this.cache === null || this.options !== options || isOld) {
-      this.cache = ts.createModuleResolutionCache(this.folder, (name) => (ts.sys.useCaseSensitiveFileNames ? name : name.toLowerCase()), options);
+      this.cache = createResolutionCache(this.folder, options);
       this.options = options;
       this.madeMs = performance.now();
     }

@@ -1,79 +1,75 @@
-import inspector from "node:inspector";
+import { Worker } from "node:worker_threads";
+import { log } from "./log.ts";
 
-/** How often the process's memory is looked at while a cell runs, in ms. */
-const LOOK_INTERVAL_MS = 100;
-/** From this share of the heap's limit on, in the whole process, the heap itself is asked for its size. */
-const ASK_SHARE = 0.5;
-/** From this share of its limit on the heap is guarded. */
-const GUARD_SHARE = 0.6;
+/** What the guard's thread is started with. */
+export interface HeapGuardStart {
+  /** Heap limit of the main thread. */
+  readonly limitBytes: number;
+  /** The thread puts the number of the watch here in which the heap was full. */
+  readonly exhaustedWatch: Int32Array;
+}
 
-interface PausedEvent { readonly params: { readonly reason: string } }
+/** Look at the heap from now on, or no more. Watches are numbered from 1. */
+export type HeapGuardOrder = { readonly type: "watch"; readonly watch: number } | { readonly type: "rest" };
 
-/** Saves the kernel when a cell fills the JavaScript heap, which otherwise ends the process. V8's debugger pauses a
- *  thread that is about to run out of heap and gives it more for a while; the guard has the cell terminated then.
- *  The debugger is on only while the heap is large, since it costs speed.
- *  Source: chromedevtools.github.io/devtools-protocol/tot/Debugger/#event-paused, reason OOM */
+/** The thread reads small messages and holds nothing. */
+const THREAD_LIMITS = { maxOldGenerationSizeMb: 64, maxYoungGenerationSizeMb: 2 };
+
+/** Saves the kernel when a cell fills the JavaScript heap, which otherwise ends the process. It looks from a thread of
+ *  its own, since the protocol thread may be busy with a type check for seconds, and a cell fills a gigabyte in one. */
 export class HeapGuard {
-  private readonly limitBytes: number;
+  private readonly start: HeapGuardStart;
   private readonly onExhausted: () => void;
-  private timer: NodeJS.Timeout | null = null;
-  private session: inspector.Session | null = null;
-  private isGuarding = false;
+  private thread: Worker | null = null;
+  private watchNumber = 0;
+  private isWatching = false;
 
   /** @param limitBytes heap limit of the main thread
-   *  @param onExhausted called while the main thread is paused; it goes on when this returns */
+   *  @param onExhausted called when the heap was full; the main thread's JavaScript is terminated already */
   constructor(limitBytes: number, onExhausted: () => void) {
-    this.limitBytes = limitBytes;
+    this.start = { limitBytes, exhaustedWatch: new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT)) };
     this.onExhausted = onExhausted;
   }
 
   /** To be called when a cell starts. */
   watch(): void {
-    this.timer ??= setInterval(() => { this.look(); }, LOOK_INTERVAL_MS);
+    if (this.isWatching) return;
+    this.isWatching = true;
+    this.order({ type: "watch", watch: ++this.watchNumber });
   }
 
   /** To be called when no cell runs any more. */
   rest(): void {
-    if (this.timer !== null) clearInterval(this.timer);
-    this.timer = null;
-    this.disconnect();
+    this.isWatching = false;
+    this.order({ type: "rest" });
   }
 
-  private look(): void {
-    if (this.isGuarding || process.memoryUsage.rss() < ASK_SHARE * this.limitBytes) return;
-    const session = this.connected();
-    // A busy main thread answers at its next loop or call.
-    session.post("Runtime.getHeapUsage", (error, usage: { totalSize: number } | undefined) => {
-      if (error !== null || this.session !== session || this.isGuarding || (usage?.totalSize ?? 0) < GUARD_SHARE * this.limitBytes) return;
-      this.isGuarding = true;
-      session.post("Debugger.enable");
-      // Not for a `debugger` statement of the user; running out of heap is no pause that this skips.
-      session.post("Debugger.setSkipAllPauses", { skip: true });
+  /** Calls onExhausted if the heap was full. To be called when a cell has ended, since the guard's message may come later. */
+  report(): void {
+    const watch = Atomics.exchange(this.start.exhaustedWatch, 0, 0);
+    // What an older watch found has been reported with its cells, or they ended before.
+    if (this.isWatching && watch === this.watchNumber) this.onExhausted();
+  }
+
+  /** Ends the thread. */
+  close(): void {
+    void this.thread?.terminate();
+    this.thread = null;
+  }
+
+  private order(order: HeapGuardOrder): void {
+    this.thread ??= this.started();
+    this.thread.postMessage(order);
+  }
+
+  private started(): Worker {
+    const thread = new Worker(new URL("./heapGuardThread.js", import.meta.url), { workerData: this.start, resourceLimits: THREAD_LIMITS, name: "heap guard" });
+    thread.on("message", () => { this.report(); });
+    // Cells run without it too; the next one starts another.
+    thread.on("error", (error) => {
+      log(`the heap guard failed: ${String(error)}`);
+      if (this.thread === thread) this.thread = null;
     });
-  }
-
-  private connected(): inspector.Session {
-    if (this.session !== null) return this.session;
-    const session = new inspector.Session();
-    session.connectToMainThread();
-    session.on("Debugger.paused", ({ params }: PausedEvent) => {
-      if (params.reason === "OOM") this.exhausted(session);
-    });
-    this.session = session;
-    return session;
-  }
-
-  private exhausted(session: inspector.Session): void {
-    this.onExhausted();
-    session.post("Runtime.terminateExecution");
-    session.post("Debugger.resume");
-    // Gives the heap its old limit back.
-    session.post("Debugger.disable", () => { this.isGuarding = false; });
-  }
-
-  private disconnect(): void {
-    this.session?.disconnect();
-    this.session = null;
-    this.isGuarding = false;
+    return thread;
   }
 }

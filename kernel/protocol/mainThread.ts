@@ -56,7 +56,10 @@ export class MainThread {
     this.session.connectToMainThread();
     this.heapGuard = new HeapGuard(heapLimitBytes, () => { this.heapExhausted(heapLimitBytes); });
     this.port.on("message", (message: MainMessage) => {
-      if (message.type === "done") this.done(message.runId, message.outcome);
+      if (message.type === "done") {
+        this.heapGuard.report();
+        this.done(message.runId, message.outcome);
+      }
       else if (message.type === "pong") this.pongs.get(message.id)?.();
       else receive(message);
     });
@@ -79,10 +82,10 @@ export class MainThread {
     this.requests.set(id, request);
     this.requests.delete(id - REQUESTS_KEPT);
     const run: ActiveRun = { id, finish: () => undefined, stage: "running", stopError: null };
-    this.heapGuard.watch();
     const outcome = await new Promise<CellOutcome>((finish) => {
       this.active.set(id, Object.assign(run, { finish }));
       this.post({ type: "execute", runId: id, ...order });
+      this.heapGuard.watch();
     });
     const { stage } = run;
     this.active.delete(id);
@@ -178,7 +181,7 @@ export class MainThread {
 
   /** Ends the process, also when a cell is busy. */
   exit(code: number): void {
-    this.heapGuard.rest();
+    this.heapGuard.close();
     if (this.active.size === 0) this.session.disconnect();
     else {
       setTimeout(() => { this.terminate(); }, INTERRUPT_GRACE_MS);

@@ -43,6 +43,9 @@ export interface OutgoingMessage {
   readonly buffers?: readonly Uint8Array[];
 }
 
+/** Shorter parts are given to zeromq as strings, in UTF-16 units. */
+const COPIED_LENGTH = 1 << 13;
+
 const DELIMITER = Buffer.from("<IDS|MSG>");
 /** header, parent header, metadata, content */
 const JSON_FRAMES = 4;
@@ -80,8 +83,11 @@ export class Wire {
   }
 
   encode(message: OutgoingMessage, header: MessageHeader = this.header(message.type)): (Buffer | Uint8Array | string)[] {
-    const parts = [header, message.parentHeader ?? {}, message.metadata ?? {}, message.content]
-      .map((part) => Buffer.from(JSON.stringify(part)));
+    const parts = [header, message.parentHeader ?? {}, message.metadata ?? {}, message.content].map((part) => {
+      const text = JSON.stringify(part);
+      // zeromq copies a string, and tells this thread when it is done with a buffer.
+      return text.length < COPIED_LENGTH ? text : Buffer.from(text);
+    });
     return [...(message.identities ?? []), DELIMITER, this.sign(parts), ...parts, ...(message.buffers ?? [])];
   }
 
@@ -117,7 +123,7 @@ export class Wire {
     };
   }
 
-  private sign(parts: readonly Buffer[]): string {
+  private sign(parts: readonly (Buffer | string)[]): string {
     if (this.key === "") return "";
     const hmac = createHmac(this.digest, this.key);
     for (const part of parts) hmac.update(part);

@@ -1,7 +1,6 @@
 // The protocol thread: sockets, requests, history, TypeScript. Started by main.ts.
 import { workerData } from "node:worker_threads";
 import { KernelDebugger } from "../debug/kernelDebugger.ts";
-import type { CellLanguage } from "../language/cellLanguage.ts";
 import { RuntimeValues } from "../language/runtimeValues.ts";
 import { CommTable, publishComm } from "../requests/comm.ts";
 import { Dispatcher } from "../requests/dispatcher.ts";
@@ -20,21 +19,18 @@ import { KernelSockets } from "./sockets.ts";
 
 /** How often an orphaned kernel looks for its parent, in ms. */
 const PARENT_CHECK_MS = 1000;
-/** A kernel that gets no cell for so long is idle, in ms. */
-const WARM_UP_CHECK_MS = 1000;
-
 /** The code that start and first cell compiled is kept for the next start when they are over, in ms. */
 const CODE_CACHE_DELAY_MS = 1000;
 
 await serve(workerData as WorkerStart);
 
 async function serve(start: WorkerStart): Promise<void> {
-  const { connection } = start;
+  const { connection, language } = start;
   const sockets = new KernelSockets(connection);
   const publisher = new Publisher(sockets);
   let loading: Promise<TypeScriptParts> | null = null;
   const state: KernelState = {
-    connection, sockets, publisher,
+    connection, language, sockets, publisher,
     mainThread: new MainThread(start.flags, start.heapLimitBytes, (message) => { void publishOutput(state, start, message); }),
     typescript: () => (loading ??= loadTypeScript(state, start)),
     history: new History(start.historyFolder === null ? null : new HistoryFiles(start.historyFolder)), comms: new CommTable(),
@@ -59,31 +55,18 @@ async function serve(start: WorkerStart): Promise<void> {
 async function loadTypeScript(state: KernelState, start: WorkerStart): Promise<TypeScriptParts> {
   const { typescriptModule } = await import("../compile/typescript.ts");
   const { CellCompiler } = await import("../compile/cellCompiler.ts");
+  const { CatchUp } = await import("../language/catchUp.ts");
   const { CellLanguage } = await import("../language/cellLanguage.ts");
   const { magicNames } = await import("../magics/magicTable.ts");
   const { LocalModules } = await import("../compile/localModules.ts");
-  const compiler = new CellCompiler(start.folder);
+  const compiler = new CellCompiler(start.folder, start.language);
   setTimeout(() => { typescriptModule.save(); }, CODE_CACHE_DELAY_MS).unref();
   const localModules = new LocalModules(() => compiler.moduleOptions, compiler.cellPath, compiler.store);
   localModules.answer(start.modulePort);
   localModules.answer(start.requirePort);
   const values = new RuntimeValues((expression, busyLimitMs) => state.mainThread.evaluate(expression, busyLimitMs));
   const language = new CellLanguage(compiler, { values, magics: magicNames() });
-  warmUpWhenIdle(state, language);
-  return { compiler, language };
-}
-
-/** Makes completion ready when the user has run a cell and reads its result: not before the first cell, which is waited
- *  for, and not between the cells of a notebook that runs. */
-function warmUpWhenIdle(state: KernelState, language: CellLanguage): void {
-  let seenCount = 0;
-  const timer = setInterval(() => {
-    const isIdle = state.executionCount > 0 && state.executionCount === seenCount && state.preparing === null;
-    seenCount = state.executionCount;
-    if (!isIdle) return;
-    clearInterval(timer);
-    void language.warmUp();
-  }, WARM_UP_CHECK_MS);
+  return { compiler, language, catchUp: new CatchUp(compiler, language) };
 }
 
 async function publishOutput(state: KernelState, start: WorkerStart, message: MainMessage): Promise<void> {

@@ -6,6 +6,7 @@ import type { CellTags } from "../compile/moduleCells.ts";
 import { CompilerError } from "../errors.ts";
 import type { RunTime } from "../magics/magic.ts";
 import { parseMagic } from "../magics/parseMagic.ts";
+import { KERNELS } from "../notebookLanguage.ts";
 import { booleanField, objectField, stringField } from "../protocol/json.ts";
 import type { Message } from "../protocol/wire.ts";
 import type { ErrorReport, UserExpression } from "../runner/threadMessages.ts";
@@ -19,7 +20,7 @@ export interface ExecuteResult {
   readonly abortsQueue: boolean;
   /** Text of the result, for the history. */
   readonly resultText: string | null;
-  /** Null when no code was run. */
+  /** Null when nobody asked, or no code was run. */
   readonly time: RunTime | null;
 }
 
@@ -36,9 +37,6 @@ export interface CellRequest {
 
 const INTERRUPTED: ErrorReport = { ename: "KeyboardInterrupt", evalue: "the cell was interrupted", traceback: ["KeyboardInterrupt: the cell was interrupted"] };
 
-/** The next cell's check waits for the scope of this one; in a run of cells it does that itself, in ms. */
-const SCOPE_UPDATE_DELAY_MS = 5;
-
 let unnumberedCells = 0;
 
 /** execute_request: check, compile, run, publish.
@@ -52,18 +50,20 @@ export async function execute(state: KernelState, message: Message): Promise<Exe
   const typescript = await state.typescript();
   state.preparing = null;
   const help = /^\s*\?\s*([\w$.]+)\s*$|^\s*([\w$.]+)\s*\?\s*$/.exec(code);
-  if (help !== null && !preparing.isInterrupted) return { content: pagerReply(typescript, help[1] ?? help[2] ?? "", count), abortsQueue: false, resultText: null, time: null };
+  if (help !== null && !preparing.isInterrupted) return { content: await pagerReply(typescript, help[1] ?? help[2] ?? "", count), abortsQueue: false, resultText: null, time: null };
+  typescript.catchUp.cellStarts();
   const ended = preparing.isInterrupted ? await fail(state, request, INTERRUPTED) : await executeCode(state, request, code, typescript);
   if (request.isStored) state.history.add(count, code, ended.resultText);
+  typescript.catchUp.cellEnded();
   return ended;
 }
 
 /** Runs a cell, or what a magic leaves of it. */
-async function executeCode(state: KernelState, request: CellRequest, code: string, typescript: TypeScriptParts): Promise<ExecuteResult> {
+async function executeCode(state: KernelState, request: CellRequest, code: string, typescript: TypeScriptParts, isTimed = false): Promise<ExecuteResult> {
   const magic = parseMagic(code);
   if (magic !== null) {
     return executeMagic(magic, {
-      state, request, compiler: typescript.compiler, runCode: (part) => executeCode(state, request, part, typescript), fail: (report) => fail(state, request, report),
+      state, request, compiler: typescript.compiler, runCode: (part) => executeCode(state, request, part, typescript, true), fail: (report) => fail(state, request, report),
     });
   }
   const tags = cellTags(code);
@@ -72,7 +72,7 @@ async function executeCode(state: KernelState, request: CellRequest, code: strin
   if (compiled instanceof CompilerError) return fail(state, request, { ename: compiled.name, evalue: compiled.message, traceback: [`${compiled.name}: ${compiled.message}`] });
   if (!request.isSilent) warnOfProject(state, request, typescript);
   if (!compiled.isRunnable) return fail(state, request, describeDiagnostics(compiled.diagnostics, code, request.cellName));
-  return run(state, request, compiled, typescript);
+  return run(state, request, compiled, typescript, isTimed);
 }
 
 function compile(code: string, { compiler }: TypeScriptParts): CompiledCell | RefusedCell | CompilerError {
@@ -104,25 +104,23 @@ function readRequest(state: KernelState, message: Message): CellRequest {
   const isStored = !isSilent && booleanField(content, "store_history", true);
   if (isStored) state.executionCount += 1;
   const count = state.executionCount;
-  const cellName = isStored ? `cell-${count}.ts` : `unnumbered-${++unnumberedCells}.ts`;
+  const cellName = `${isStored ? `cell-${count}` : `unnumbered-${++unnumberedCells}`}${KERNELS[state.language].extension}`;
   return { message, code: stringField(content, "code").replace(/^\uFEFF/, ""), isSilent, isStored, count, cellName };
 }
 
-async function run(state: KernelState, request: CellRequest, compiled: CompiledCell, typescript: TypeScriptParts): Promise<ExecuteResult> {
+async function run(state: KernelState, request: CellRequest, compiled: CompiledCell, typescript: TypeScriptParts, isTimed: boolean): Promise<ExecuteResult> {
   const { expressions, errors } = compileExpressions(request.message);
   // Now, so that the next cell is completed with these names while this one runs; an error would not take them back.
   typescript.compiler.keep(compiled);
   const { sourceMap, lineOffset, declaredNames } = compiled;
   await state.debugger.prepareCell({ name: request.cellName, code: request.code, sourceMap, lineOffset, declaredNames });
-  const stopTiming = startTiming();
+  const stopTiming = isTimed ? startTiming() : null;
   const { outcome, wasInterrupted } = await state.mainThread.run(request.message, {
     javascript: compiled.javascript, sourceMap: compiled.sourceMap, lineOffset: compiled.lineOffset,
     cellName: request.cellName, declaredNames: compiled.declaredNames, userExpressions: expressions,
   });
-  const time = stopTiming();
+  const time = stopTiming?.() ?? null;
   typescript.compiler.noteGlobals(outcome.untypedNames);
-  // While the user reads the result, and in no one's way.
-  setTimeout(() => { typescript.compiler.updateScope(); }, SCOPE_UPDATE_DELAY_MS);
   switch (outcome.status) {
     case "interrupted": return { ...await fail(state, request, INTERRUPTED), time };
     case "error": return { ...await fail(state, request, outcome), time };
@@ -138,7 +136,8 @@ async function run(state: KernelState, request: CellRequest, compiled: CompiledC
   }
 }
 
-/** @returns the time since now; CPU time is the process's, and this thread waits meanwhile */
+/** Asking for CPU times takes 0.1 ms, so only who wants to know does.
+ *  @returns the time since now; CPU time is the process's, and this thread waits meanwhile */
 function startTiming(): () => RunTime {
   const startedMs = performance.now();
   const cpuBefore = process.cpuUsage();
@@ -173,9 +172,9 @@ function compileExpressions(message: Message): { expressions: Record<string, str
   return { expressions, errors };
 }
 
-/** `?name` or `name?`: the front end opens a pager with type and documentation. */
-function pagerReply({ language }: TypeScriptParts, name: string, count: number): object {
-  const found = language.describe(name, name.length);
+/** `?name` or `name?`: the front end opens a pager with type, value and documentation. */
+async function pagerReply({ language }: TypeScriptParts, name: string, count: number): Promise<object> {
+  const found = await language.inspect(name, name.length, 0);
   const data = { "text/plain": found?.text ?? `${name}: nothing is known about this name` };
   return { status: "ok", execution_count: count, user_expressions: {}, payload: [{ source: "page", data, start: 0 }] };
 }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { booleanField, numberField, stringField } from "../protocol/json.ts";
 import type { JsonObject } from "../protocol/json.ts";
 import { log } from "../protocol/log.ts";
@@ -38,7 +39,8 @@ export class History {
     this.entries.push(entry);
     this.length += lengthOf(entry);
     while (this.entries.length > MAX_ENTRIES || this.length > MAX_LENGTH) this.length -= lengthOf(this.entries.shift() ?? entry);
-    this.written = this.written.then(() => this.keep(entry));
+    // The cell's reply goes first.
+    this.written = this.written.then(() => nextTurn()).then(() => this.keep(entry));
   }
 
   /** Resolves when everything is on disk, or can't be. */

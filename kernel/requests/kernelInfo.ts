@@ -1,4 +1,5 @@
 import { createRequire } from "node:module";
+import { KERNELS } from "../notebookLanguage.ts";
 import { isJsonObject, stringField } from "../protocol/json.ts";
 import { PROTOCOL_VERSION } from "../protocol/wire.ts";
 import type { RequestHandler } from "./kernelState.ts";
@@ -12,17 +13,18 @@ function packageVersion(name: string): string {
 }
 
 /** kernel_info_request. Source: jupyter-client.readthedocs.io/en/stable/messaging.html#kernel-info */
-export const kernelInfo: RequestHandler = () => ({
+export const kernelInfo: RequestHandler = ({ language }) => ({
   status: "ok",
   protocol_version: PROTOCOL_VERSION,
   implementation: "moe-lab",
   implementation_version: packageVersion("moe-lab"),
   language_info: {
-    name: "typescript", version: packageVersion("typescript"), mimetype: "text/typescript", file_extension: ".ts",
-    pygments_lexer: "typescript", codemirror_mode: { name: "javascript", typescript: true }, nbconvert_exporter: "script",
+    name: language, version: language === "typescript" ? packageVersion("typescript") : process.versions.node,
+    mimetype: `text/${language}`, file_extension: KERNELS[language].extension, pygments_lexer: language,
+    codemirror_mode: language === "typescript" ? { name: "javascript", typescript: true } : "javascript", nbconvert_exporter: "script",
   },
-  banner: `TypeScript (MoE Lab) on Node.js ${process.version}`,
-  help_links: [{ text: "TypeScript", url: "https://www.typescriptlang.org/docs/" }],
+  banner: `${KERNELS[language].displayName} on Node.js ${process.version}`,
+  help_links: [language === "typescript" ? { text: "TypeScript", url: "https://www.typescriptlang.org/docs/" } : { text: "JavaScript", url: "https://developer.mozilla.org/docs/Web/JavaScript" }],
   debugger: true,
   supported_features: ["debugger", "kernel subshells"],
 });

@@ -1,6 +1,8 @@
 import type { CellCompiler } from "../compile/cellCompiler.ts";
+import type { CatchUp } from "../language/catchUp.ts";
 import type { CellLanguage } from "../language/cellLanguage.ts";
 import type { KernelDebugger } from "../debug/kernelDebugger.ts";
+import type { NotebookLanguage } from "../notebookLanguage.ts";
 import type { ConnectionInfo } from "../protocol/connectionFile.ts";
 import type { JsonObject } from "../protocol/json.ts";
 import type { MainThread } from "../protocol/mainThread.ts";
@@ -15,11 +17,12 @@ import type { Subshells } from "./subshell.ts";
 import type { UsageMeter } from "./usage.ts";
 
 /** TypeScript, loaded after the sockets are open so that a client's first questions need not wait for it. */
-export interface TypeScriptParts { readonly compiler: CellCompiler; readonly language: CellLanguage }
+export interface TypeScriptParts { readonly compiler: CellCompiler; readonly language: CellLanguage; readonly catchUp: CatchUp }
 
 /** Everything a request may need. */
 export interface KernelState {
   readonly connection: ConnectionInfo;
+  readonly language: NotebookLanguage;
   readonly sockets: KernelSockets;
   readonly publisher: Publisher;
   readonly mainThread: MainThread;

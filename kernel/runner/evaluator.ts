@@ -48,6 +48,7 @@ export class Evaluator {
         }
         resolve(response.exceptionDetails === undefined ? { kind: "finished" } : this.failure(response.exceptionDetails));
         // V8 keeps the values it described until told otherwise.
+        if (response.exceptionDetails === undefined && response.result.objectId === undefined) return;
         this.session.post("Runtime.releaseObjectGroup", { objectGroup: OBJECT_GROUP });
       };
       // In REPL mode every script is an async function: the first promise made is its own.
@@ -68,7 +69,7 @@ export class Evaluator {
     const thrown = this.thrown;
     this.thrown = undefined;
     // isNativeError first: instanceof runs a proxy's traps.
-    const isEarly = types.isNativeError(thrown) && thrown instanceof SyntaxError && details.stackTrace === undefined && !/^\s+at .*\.ts:/m.test(String(thrown.stack));
+    const isEarly = types.isNativeError(thrown) && thrown instanceof SyntaxError && details.stackTrace === undefined && !/^\s+at .*(\.ts|\b(cell|unnumbered)-\d+\.js):/m.test(String(thrown.stack));
     if (isEarly) return { kind: "refused", message: thrown.message, line: lineNumber + 1, column: columnNumber + 1 };
     return { kind: "threw", thrown };
   }

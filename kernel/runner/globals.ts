@@ -4,6 +4,7 @@ import { Object, Reflect } from "./intrinsics.ts";
 import { RUNTIME_NAME } from "./runtimeName.ts";
 import { html, latex, md, svg } from "../display/media.ts";
 import type { CommOptions, Comms } from "./comms.ts";
+import { createCellExports } from "./cellExports.ts";
 import type { Display } from "./display.ts";
 import { createDebugRuntime } from "./debugRuntime.ts";
 import type { CellImport } from "./importer.ts";
@@ -29,6 +30,8 @@ export interface CellRuntime {
   readonly values: (question: ValueQuestion) => string;
   /** import.meta.resolve */
   readonly resolve: (specifier: string) => string;
+  /** For the heap guard. */
+  readonly collectGarbage: () => void;
 }
 
 /** Takes their values from names that cells declared.
@@ -54,6 +57,7 @@ export function defineGlobals(folder: string, globals: CellGlobals, runtime: Cel
   };
   for (const [name, value] of Object.entries(values)) define(name, { value, writable: true });
   define("cellSignal", { get: cellSignal });
+  define("exports", { value: createCellExports(), writable: true });
   const forget = createForget(Object.getOwnPropertyDescriptors(globalThis));
   define(RUNTIME_NAME, { value: { ...runtime, forget, debug: createDebugRuntime(), meta: { url: pathToFileURL(cellPath).href, filename: cellPath, dirname: folder, resolve: runtime.resolve } } });
 }

@@ -5,6 +5,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import vm from "node:vm";
 import type { MessagePort } from "node:worker_threads";
 import { systemErrorCode } from "../errors.ts";
+import { meansOwnPackage } from "../ownPackage.ts";
 import { Error, Object, Reflect, SyntaxError, URL } from "./intrinsics.ts";
 import type { LoadedModules } from "./loadedModules.ts";
 import { existingFile, isLocal } from "./localPaths.ts";
@@ -16,6 +17,7 @@ export type CellImport = (specifier: string, options?: object, names?: readonly 
 
 /** A package whose exports have no condition that import fits. */
 const NOT_EXPORTED = "ERR_PACKAGE_PATH_NOT_EXPORTED";
+const NOT_FOUND = "ERR_MODULE_NOT_FOUND";
 
 /** Makes import() for cells: it resolves as a module in the notebook's folder would.
  *  import() inside Runtime.evaluate fails (no referrer), a vm.Script with a file name has one.
@@ -48,13 +50,26 @@ export function createImport(folder: string, modulePort: MessagePort, loaded: Lo
       if (isLocal(wanted)) loaded.dropChanged();
       return withNames(commonJsExports(await importFromFolder(wanted, attributes)), names, wanted);
     } catch (error) {
-      if (systemErrorCode(error) !== NOT_EXPORTED) throw error;
+      const code = systemErrorCode(error);
+      if (code === NOT_FOUND && meansOwnPackage(wanted, cellPath)) {
+        return withNames(commonJsExports(await importFromFolder(import.meta.resolve(wanted), attributes)), names, wanted);
+      }
+      if (code !== NOT_EXPORTED) throw withCellStack(error);
       // Some packages have only a "require" export; a bundler would take that too.
       return withNames(commonJsExports(await importFromFolder(pathToFileURL(nodeRequire.resolve(wanted)).href)), names, wanted);
     } finally {
       if (isLocal(wanted)) loaded.note();
     }
   };
+}
+
+/** An import that Node.js can't resolve fails in the middle of its loader, often on another thread; what counts is the
+ *  place in the cell. */
+function withCellStack(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const [, first = ""] = /\n\s+at (.*)/.exec(String(error.stack)) ?? [];
+  if (first.includes("node:internal/modules/esm/")) Error.captureStackTrace(error);
+  return error;
 }
 
 /** import.meta.resolve for cells: Node.js's own knows no other place to resolve from than the kernel's folder.

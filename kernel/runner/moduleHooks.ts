@@ -1,8 +1,10 @@
 // Runs on Node.js's loader thread, registered by importer.ts when a cell first imports a local file.
 import { readFileSync } from "node:fs";
-import type { LoadHook, ResolveHook } from "node:module";
+import type { LoadHook, ResolveFnOutput, ResolveHook, ResolveHookContext } from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { MessagePort } from "node:worker_threads";
+import { systemErrorCode } from "../errors.ts";
+import { meansOwnPackage } from "../ownPackage.ts";
 import { existingFile, isLocal, isTypeScript } from "./localPaths.ts";
 import type { ModuleAnswer, ModuleQuestion } from "./moduleQuestion.ts";
 
@@ -35,7 +37,8 @@ export const resolve: ResolveHook = async (specifier, context, nextResolve) => {
   const parent = context.parentURL ?? "";
   if (specifier === "tslab") return { url: TSLAB_URL, shortCircuit: true };
   const isFromCell = parent === cellUrl || new URL(parent || "node:").searchParams.has(VERSION_QUERY);
-  if (!isFromCell || !isLocal(specifier)) return nextResolve(specifier, context);
+  if (!isFromCell) return nextResolve(specifier, context);
+  if (!isLocal(specifier)) return resolvePackage(specifier, context, nextResolve);
   const wanted = fileURLToPath(new URL(specifier, parent));
   const path = existingFile(wanted) ?? ((await ask("cell", wanted)).text || null);
   if (path === null || path.includes("/node_modules/")) return nextResolve(specifier, context);
@@ -45,6 +48,16 @@ export const resolve: ResolveHook = async (specifier, context, nextResolve) => {
   if (isTypeScript(path)) return { url: url.href, shortCircuit: true };
   return nextResolve(url.href, context);
 };
+
+/** @throws Node.js's own errors */
+async function resolvePackage(specifier: string, context: ResolveHookContext, nextResolve: Parameters<ResolveHook>[2]): Promise<ResolveFnOutput> {
+  try {
+    return await nextResolve(specifier, context);
+  } catch (error) {
+    if (systemErrorCode(error) !== "ERR_MODULE_NOT_FOUND" || !meansOwnPackage(specifier, fileURLToPath(context.parentURL ?? ""))) throw error;
+    return nextResolve(specifier, { ...context, parentURL: import.meta.url });
+  }
+}
 
 export const load: LoadHook = async (url, context, nextLoad) => {
   const { protocol, searchParams } = new URL(url);

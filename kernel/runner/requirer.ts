@@ -1,7 +1,9 @@
-import { createRequire } from "node:module";
+import Module, { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 import process from "node:process";
-import { Object, SyntaxError } from "./intrinsics.ts";
+import { systemErrorCode } from "../errors.ts";
+import { meansOwnPackage, OWN_FILE } from "../ownPackage.ts";
+import { Object, Reflect, SyntaxError } from "./intrinsics.ts";
 import type { LoadedModules } from "./loadedModules.ts";
 import { existingFile } from "./localPaths.ts";
 import type { AskWorker } from "./moduleQuestion.ts";
@@ -30,4 +32,22 @@ export function createCellRequire(folder: string, ask: AskWorker, loaded: Loaded
   };
   const { resolve: resolvePath, cache, extensions, main } = nodeRequire;
   return Object.assign(cellRequire, { resolve: resolvePath, cache, extensions, main });
+}
+
+type ResolveFilename = (request: string, parent: NodeJS.Module | undefined, ...rest: unknown[]) => string;
+
+/** Lets require() in cells and local files find the kernel's own package and its dependencies; see ownPackage.ts.
+ *  Node.js has a documented hook for this only from version 22.15 on. */
+export function requireOwnPackages(): void {
+  const { resolve } = createRequire(OWN_FILE);
+  const resolveFilename = Reflect.get(Module, "_resolveFilename") as ResolveFilename;
+  const withOwn: ResolveFilename = (request, parent, ...rest) => {
+    try {
+      return Reflect.apply(resolveFilename, Module, [request, parent, ...rest]);
+    } catch (error) {
+      if (systemErrorCode(error) !== "MODULE_NOT_FOUND" || !meansOwnPackage(request, parent?.filename ?? "")) throw error;
+      return resolve(request);
+    }
+  };
+  Reflect.set(Module, "_resolveFilename", withOwn);
 }

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { excerpt } from "./excerpt.ts";
 import { Error, JSON, Math, Number } from "./intrinsics.ts";
 import { statsOf } from "./localPaths.ts";
+import { RUNTIME_NAME } from "./runtimeName.ts";
 
 interface CellSource { readonly map: SourceMap; readonly lineOffset: number; readonly lines: readonly string[] }
 interface UnreadCell { readonly sourceMap: string; readonly lineOffset: number }
@@ -12,6 +13,8 @@ interface Position { readonly source: string; readonly line: number; readonly co
 
 /** Local modules are loaded under a URL with this query; see moduleHooks.ts. */
 const VERSION_QUERY = /\?moe-lab=[0-9a-f]+/;
+/** V8 names a function without a name after the calls around it, and the last expression stands in the kernel's. */
+const RESULT_CALL = new RegExp(`\\b${RUNTIME_NAME}\\.result\\.`);
 const TYPESCRIPT_FILE = /\.[mc]?tsx?$/;
 /** Enough to see through a few library layers; V8's default of 10 often ends before the cell. */
 const STACK_TRACE_LIMIT = 50;
@@ -93,7 +96,7 @@ export class StackTraces {
 
   private describe(site: NodeJS.CallSite): string {
     // V8's call sites print themselves; the typings leave that out.
-    const text = (site as { toString: () => string }).toString();
+    const text = (site as { toString: () => string }).toString().replace(RESULT_CALL, "");
     const source = site.getScriptNameOrSourceURL();
     const line = site.getLineNumber();
     const column = site.getColumnNumber();

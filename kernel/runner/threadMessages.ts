@@ -1,5 +1,6 @@
 import type { MessagePort } from "node:worker_threads";
 import type { ConnectionInfo } from "../protocol/connectionFile.ts";
+import type { NotebookLanguage } from "../notebookLanguage.ts";
 import type { JsonObject } from "../protocol/json.ts";
 
 /** A MIME bundle with its metadata, ready for JSON. */
@@ -79,6 +80,7 @@ export type MainMessage =
 /** What the worker is started with. */
 export interface WorkerStart {
   readonly connection: ConnectionInfo;
+  readonly language: NotebookLanguage;
   readonly folder: string;
   /** Where history is kept across kernels; null for nowhere. */
   readonly historyFolder: string | null;

@@ -91,6 +91,27 @@ describe("types", () => {
   });
 });
 
+test.each([
+  ["a constant", "const mine = 1"],
+  ["an import", "import { sep as mine } from 'node:path'"],
+  ["a local module's export", "import { mine } from './local'"],
+])("after completion, %s of an earlier cell still has its type, in a folder with capital letters in its name", async (_, code) => {
+  const place = join(temporaryFolder(), "My Notebooks");
+  mkdirSync(place);
+  writeFileSync(join(place, "local.ts"), "export const mine: 1 | 2 = 1");
+  const compiler = new CellCompiler(place);
+  const asked = new CellLanguage(compiler);
+  // What the first question loads makes the next check a new one.
+  await asked.warmUp();
+  const compiled = compiler.compile(code);
+  if (compiled.isRunnable) compiler.keep(compiled);
+  // As between two cells.
+  compiler.updateScope();
+  const { entries } = await asked.complete("min", 3);
+  expect(entries.map(({ text }) => text)).toContain("mine");
+  expect(compiler.compile("const wrong: boolean = mine")).toMatchObject({ isRunnable: false, diagnostics: [{ code: 2322 }] });
+});
+
 describe("module paths", () => {
   beforeAll(() => {
     const inPackage = (name: string, manifest: object, files: string[] = []): void => {

@@ -50,9 +50,10 @@ describe("a cell that ends the process", () => {
     await client.close();
   });
 
-  test("by a crash in native code: the client learns the signal", async () => {
+  test("by a crash in native code: the client learns the signal, also with each later request", async () => {
     const client = await startKernel();
     await expect(client.execute("process.kill(process.pid, 'SIGSEGV'); await new Promise(() => {})")).rejects.toThrow(/signal SIGSEGV/);
+    await expect(client.execute("1 + 1")).rejects.toThrow(/signal SIGSEGV/);
     await client.close();
   });
 });

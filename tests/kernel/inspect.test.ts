@@ -26,8 +26,8 @@ beforeAll(() => {
   }
 });
 
-const described = (codeWithBar: string, detailLevel: 0 | 1 = 0): string | undefined =>
-  language.describe(codeWithBar.replace("|", ""), codeWithBar.indexOf("|"), detailLevel)?.text;
+const described = async (codeWithBar: string, detailLevel: 0 | 1 = 0): Promise<string | undefined> =>
+  (await language.inspect(codeWithBar.replace("|", ""), codeWithBar.indexOf("|"), detailLevel))?.text;
 
 describe("type and documentation", () => {
   test.each([
@@ -39,8 +39,8 @@ describe("type and documentation", () => {
     ["on the name of a type alone", "Rec|ipe", "interface Recipe\n\nHow a model learns."],
     ["on an import specifier", "import { ha|lf } from './tools.ts'", "function half(value: number): number\n\nHalves a number."],
     ["behind a question mark", "?twi|ce", "const twice: (value: number) => number\n\nTwice as much."],
-  ])("is told %s: %s", (_, code, text) => {
-    expect(described(code)).toBe(text);
+  ])("is told %s: %s", async (_, code, text) => {
+    expect(await described(code)).toBe(text);
   });
 
   test.each([
@@ -48,26 +48,26 @@ describe("type and documentation", () => {
     ["behind a comma", "train(recipe, |)"],
     ["behind a literal", "train(recipe, 10|)"],
     ["in a nested expression's gap", "train({ learningRate: 1 },| 5)"],
-  ])("of a function is told in its argument list %s: %s", (_, code) => {
-    expect(described(code)).toBe("train(recipe: Recipe, steps: number): number\n\nTrains.\n\n@returns the loss".replace("\n\n@returns", described(code)?.includes("@param") === true ? "\n\n@param steps how long\n@returns" : "\n\n@returns"));
+  ])("of a function is told in its argument list %s: %s", async (_, code) => {
+    expect(await described(code)).toBe("train(recipe: Recipe, steps: number): number\n\nTrains.\n\n@returns the loss".replace("\n\n@returns", (await described(code))?.includes("@param") === true ? "\n\n@param steps how long\n@returns" : "\n\n@returns"));
   });
 
-  test.each(["", "|", "const| a = 1", "if| (recipe) {}", "nowhere|", "'te|xt'", "return|", "1 + |2", "// recipe|"])("is not found for %j", (code) => {
-    expect(described(code)).toBeUndefined();
+  test.each(["", "|", "const| a = 1", "if| (recipe) {}", "nowhere|", "'te|xt'", "return|", "1 + |2", "// recipe|"])("is not found for %j", async (code) => {
+    expect(await described(code)).toBeUndefined();
   });
 
-  test("is given as Markdown too, with the type as code", () => {
-    expect(language.describe("twice", 2)?.markdown).toBe("```typescript\nconst twice: (value: number) => number\n```\n\nTwice as much.");
+  test("is given as Markdown too, with the type as code", async () => {
+    expect((await language.inspect("twice", 2, 0))?.markdown).toBe("```typescript\nconst twice: (value: number) => number\n```\n\nTwice as much.");
   });
 });
 
 describe("detail level 1", () => {
-  test("adds the text of the declaration: of an earlier cell, of this one, and of a file with its line", () => {
-    expect(described("train|", 1)).toContain("\n\nSource (an earlier cell):\nfunction train(recipe: Recipe, steps: number): number {\n  return steps;\n}");
-    expect(described("twice|", 1)).toContain("\n\nSource (an earlier cell):\nconst twice = (value: number) => value * 2;");
-    expect(described("const here = 5; her|e", 1)).toContain("\n\nSource (this cell):\nconst here = 5;");
-    expect(described("half|", 1)).toContain("\n\nSource (tools.ts:2):\nexport function half(value: number): number {\n  return value / 2;\n}");
-    expect(described("half(|", 1)).toContain("\n\nSource (tools.ts:2):\nexport function half");
+  test("adds the text of the declaration: of an earlier cell, of this one, and of a file with its line", async () => {
+    expect(await described("train|", 1)).toContain("\n\nSource (an earlier cell):\nfunction train(recipe: Recipe, steps: number): number {\n  return steps;\n}");
+    expect(await described("twice|", 1)).toContain("\n\nSource (an earlier cell):\nconst twice = (value: number) => value * 2;");
+    expect(await described("const here = 5; her|e", 1)).toContain("\n\nSource (this cell):\nconst here = 5;");
+    expect(await described("half|", 1)).toContain("\n\nSource (tools.ts:2):\nexport function half(value: number): number {\n  return value / 2;\n}");
+    expect(await described("half(|", 1)).toContain("\n\nSource (tools.ts:2):\nexport function half");
   });
 });
 
@@ -157,6 +157,12 @@ describe("values of a running kernel", () => {
 
   test("are not those of another name that is spelled the same", async () => {
     expect(((await inspected("function f(count: string) { count }", 29)).data as JsonObject)["text/plain"]).toBe("(parameter) count: string");
+  });
+
+  // Source: jupyter-client.readthedocs.io/en/stable/messaging.html#payloads-deprecated
+  test.each(["?settings.rate", "settings.rate?", "settings.rate ?"])("%j opens the pager with type and value", async (code) => {
+    const { reply } = await runCell(client, code);
+    expect(reply).toMatchObject({ status: "ok", payload: [{ source: "page", data: { "text/plain": "(property) rate: number\n\nValue: 0.1" }, start: 0 }] });
   });
 
   test("a name that nothing is known of is not found", async () => {

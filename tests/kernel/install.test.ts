@@ -63,6 +63,23 @@ describe("installing", () => {
     expect(listKernelspecs({ prefix }).map(({ name }) => name)).toEqual(["moe-lab"]);
   });
 
+  test("the kernelspec of JavaScript stands beside the other, also under tslab's name, and starts a kernel of JavaScript", async () => {
+    const prefix = temporaryFolder();
+    installKernelspec({ prefix });
+    const folder = installKernelspec({ prefix }, { language: "javascript" });
+    installKernelspec({ prefix }, { language: "javascript", name: "jslab" });
+    expect(listKernelspecs({ prefix }).map(({ name, displayName, isOurs, fault }) => [name, displayName, isOurs, fault])).toEqual([
+      ["jslab", "JavaScript (MoE Lab)", true, null], ["moe-lab", "TypeScript (MoE Lab)", true, null], ["moe-lab-js", "JavaScript (MoE Lab)", true, null],
+    ]);
+    const { argv, language } = specOf(folder) as { argv: string[]; language: string };
+    expect(language).toBe("javascript");
+    const client = await KernelClient.start({ argv, cwd: prefix });
+    expect((await runCell(client, "let kind = 1; kind = 'JavaScript'; kind")).result).toBe("'JavaScript'");
+    await client.shutdown();
+    expect(uninstallKernelspec({ prefix }, { language: "javascript" })).toBe(true);
+    expect(listKernelspecs({ prefix }).map(({ name }) => name)).toEqual(["jslab", "moe-lab"]);
+  });
+
   test.each(["../escape", "Two Words", "", ".hidden", "Upper"])("the name %j, which Jupyter would not find, is refused", (name) => {
     const prefix = temporaryFolder();
     expect(() => installKernelspec({ prefix }, { name })).toThrow(/E_KERNELSPEC_NAME/);
@@ -169,7 +186,7 @@ describe("starting after things have moved", () => {
     const main = join(folder, "main.js");
     if (mainExists) writeFileSync(main, "console.log(JSON.stringify([process.execArgv, process.argv.slice(2)]))");
     const script = join(folder, "start.sh");
-    writeFileSync(script, startScript({ node, flags: ["--no-warnings"], main }));
+    writeFileSync(script, startScript({ node, flags: ["--no-warnings"], main, options: [] }));
     return spawnSync("/bin/sh", [script, "connection file.json"], { encoding: "utf8", env });
   };
 
@@ -244,8 +261,9 @@ describe("Jupyter's folders", () => {
   });
 });
 
-test("the kernel says how it is used when started without a connection file", () => {
+test("the kernel says how it is used when started without a connection file, or with a language that it does not have", () => {
   buildKernel();
   const [node = "", flag = "", main = ""] = kernelCommandLine();
   expect(() => execFileSync(node, [flag, main], { stdio: "pipe" })).toThrow(/usage:/);
+  expect(() => execFileSync(node, [flag, main, "--language", "cobol", "file.json"], { stdio: "pipe" })).toThrow(/usage:/);
 });

@@ -6,6 +6,7 @@ import { join, resolve } from "node:path";
 import { KernelClient } from "../../kernel/client/kernelClient.ts";
 import type { ExecuteOptions } from "../../kernel/client/kernelClient.ts";
 import { kernelCommandLine } from "../../kernel/install.ts";
+import type { NotebookLanguage } from "../../kernel/notebookLanguage.ts";
 import type { JsonObject } from "../../kernel/protocol/json.ts";
 import type { Message } from "../../kernel/protocol/wire.ts";
 
@@ -27,9 +28,9 @@ export function temporaryFolder(): string {
   return mkdtempSync(join(tmpdir(), "moe lab test "));
 }
 
-export async function startKernel(cwd: string = repositoryFolder): Promise<KernelClient> {
+export async function startKernel(cwd: string = repositoryFolder, language: NotebookLanguage = "typescript"): Promise<KernelClient> {
   buildKernel();
-  return KernelClient.start({ argv: kernelCommandLine(), cwd });
+  return KernelClient.start({ argv: kernelCommandLine(language), cwd });
 }
 
 /** Starts a kernel with a small heap, in MiB: filling the usual one takes gigabytes. */

@@ -216,6 +216,11 @@ describe("positions of errors", () => {
     expect(text).not.toMatch(/moe-lab=|node:internal|kernel\/runner/);
   });
 
+  test("of a nameless function in a cell's last expression, named as Node.js names it", async () => {
+    await result("function call(work: (values: { x: number }) => unknown, values: { x: number }) {\n  work(values)\n}");
+    expect(await traceback("const tools = { call }\ntools.call(({ x }) => {\n  throw new Error(`x is ${x}`)\n}, { x: 3 })")).toMatch(/\n +at tools\.call\.x \(cell-\d+\.ts:3:9\)\n/);
+  });
+
   test("in files that were required, and in syntax errors of modules", async () => {
     write("required.cts", "enum E { A }\nexport function fail(): never {\n  throw new Error('in file')\n}");
     expect(await traceback("require('./required.cts').fail()")).toMatch(/at (Object\.)?fail \(.*required\.cts:3:9\)\n +at cell-\d+\.ts:1:27/);

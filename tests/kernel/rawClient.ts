@@ -1,10 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { Dealer, Subscriber } from "zeromq";
+import type { KernelClient } from "../../kernel/client/kernelClient.ts";
 import { channelAddress } from "../../kernel/protocol/connectionFile.ts";
 import type { ConnectionInfo } from "../../kernel/protocol/connectionFile.ts";
 import type { JsonObject } from "../../kernel/protocol/json.ts";
 import { Wire } from "../../kernel/protocol/wire.ts";
 import type { Message, MessageHeader } from "../../kernel/protocol/wire.ts";
+import { startKernel } from "./kernelHarness.ts";
 
 type RawChannel = "shell" | "control" | "stdin";
 
@@ -68,4 +70,16 @@ export class RawClient {
       if (!this.iopub.closed) throw error;
     }
   }
+}
+
+/** A kernel with a client of each kind, for all tests of a file. */
+export async function startWithRawClient(): Promise<{ readonly client: KernelClient; readonly raw: RawClient; readonly stop: () => Promise<void> }> {
+  const client = await startKernel();
+  const raw = new RawClient(client.process.connection);
+  await raw.ask("shell", "kernel_info_request");
+  const stop = async (): Promise<void> => {
+    raw.close();
+    await client.shutdown();
+  };
+  return { client, raw, stop };
 }

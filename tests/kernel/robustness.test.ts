@@ -2,27 +2,16 @@ import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { KernelClient } from "../../kernel/client/kernelClient.ts";
+import { afterAll, describe, expect, test } from "vitest";
 import { kernelCommandLine } from "../../kernel/install.ts";
 import { createConnectionFile } from "../../kernel/protocol/connectionFile.ts";
 import { Wire } from "../../kernel/protocol/wire.ts";
 import { heartbeatDuring } from "./heartbeatClient.ts";
-import { buildKernel, runCell, startKernel, temporaryFolder } from "./kernelHarness.ts";
-import { RawClient } from "./rawClient.ts";
+import { buildKernel, runCell, temporaryFolder } from "./kernelHarness.ts";
+import { RawClient, startWithRawClient } from "./rawClient.ts";
 
-let client: KernelClient;
-let raw: RawClient;
-
-beforeAll(async () => {
-  client = await startKernel();
-  raw = new RawClient(client.process.connection);
-  await raw.ask("shell", "kernel_info_request");
-});
-afterAll(async () => {
-  raw.close();
-  await client.shutdown();
-});
+const { client, raw, stop } = await startWithRawClient();
+afterAll(stop);
 
 const dropped = async (): Promise<number> => Number((await raw.ask("control", "connect_request")).content.dropped_messages);
 /** A cell behind a failing one of another client may be aborted with it, so it is tried until it runs. */

@@ -1,24 +1,13 @@
 import { hostname } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { KernelClient } from "../../kernel/client/kernelClient.ts";
+import { afterAll, describe, expect, test } from "vitest";
 import type { JsonObject } from "../../kernel/protocol/json.ts";
 import type { Message } from "../../kernel/protocol/wire.ts";
-import { runCell, startKernel } from "./kernelHarness.ts";
-import { RawClient } from "./rawClient.ts";
+import { runCell } from "./kernelHarness.ts";
+import { startWithRawClient } from "./rawClient.ts";
 
-let client: KernelClient;
-let raw: RawClient;
-
-beforeAll(async () => {
-  client = await startKernel();
-  raw = new RawClient(client.process.connection);
-  await raw.ask("shell", "kernel_info_request");
-});
-afterAll(async () => {
-  raw.close();
-  await client.shutdown();
-});
+const { client, raw, stop } = await startWithRawClient();
+afterAll(stop);
 
 const createSubshell = async (): Promise<string> => String((await raw.ask("control", "create_subshell_request")).content.subshell_id);
 const cell = (code: string, more: JsonObject = {}): JsonObject => ({ code, silent: false, store_history: true, allow_stdin: false, ...more });

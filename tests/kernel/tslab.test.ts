@@ -107,6 +107,12 @@ describe("habits of notebooks made for tslab", () => {
     expect((await run("/** About this cell: see module scaling. */\n'runs'")).result).toBe("'runs'");
   });
 
+  test("exports has what cells declared, and what is put into it", async () => {
+    await run("let counted = 3; enum Kind { A } function process(x: number) { return -x }");
+    const report = await run("exports.counted += 1; exports.added = 'kept'; [counted, exports.added, exports.Kind.A, exports.process(1), Object.keys(exports).includes('process')]");
+    expect(report.result).toBe("[ 4, 'kept', 0, -1, true ]");
+  });
+
   test("a default import of a CommonJS package is its module.exports, or its own default when it was compiled from an ES module", async () => {
     install("plain-cjs", { "package.json": "{\"name\":\"plain-cjs\"}", "index.js": "const api = {}; for (const name of ['add']) api[name] = (a, b) => a + b; module.exports = api", "index.d.ts": "declare const api: { add(a: number, b: number): number }; export = api" });
     install("compiled-cjs", {

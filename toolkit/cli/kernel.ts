@@ -1,12 +1,14 @@
 import { Option, type Command } from "commander";
 import { sep } from "node:path";
-import { installKernelspec, KERNEL_DISPLAY_NAME, KERNEL_NAME, kernelCommandLine, kernelspecRoot, listKernelspecs, uninstallKernelspec } from "../../kernel/install.ts";
+import { installKernelspec, KERNEL_DISPLAY_NAME, kernelCommandLine, kernelspecRoot, listKernelspecs, uninstallKernelspec } from "../../kernel/install.ts";
 import type { InstalledKernelspec, InstallPlace } from "../../kernel/install.ts";
 import { activeEnvironment, dataFolders, thisMachine, userDataFolder } from "../../kernel/kernelspec/folders.ts";
+import { KERNELS } from "../../kernel/notebookLanguage.ts";
+import type { NotebookLanguage } from "../../kernel/notebookLanguage.ts";
 import { ConfigError } from "../errors.ts";
 
 interface PlaceOptions { user?: boolean; sysPrefix?: boolean; prefix?: string }
-interface InstallFlags extends PlaceOptions { name?: string; displayName?: string; env: Record<string, string>; force?: boolean }
+interface InstallFlags extends PlaceOptions { language: NotebookLanguage; name?: string; displayName?: string; env: Record<string, string>; force?: boolean }
 
 function placeOf(options: PlaceOptions): InstallPlace {
   const machine = thisMachine(process.env);
@@ -36,7 +38,7 @@ function addVariable(text: string, earlier: Record<string, string>): Record<stri
 function install(options: InstallFlags): void {
   const place = placeOf(options);
   const folder = installKernelspec(place, options);
-  console.log(`Installed the kernel "${options.displayName ?? KERNEL_DISPLAY_NAME}" in ${folder}`);
+  console.log(`Installed the kernel "${options.displayName ?? KERNELS[options.language].displayName}" in ${folder}`);
   const root = kernelspecRoot(place);
   const isSearched = dataFolders(thisMachine(process.env)).some((dataFolder) => kernelspecRoot({ dataFolder }) === root);
   console.log(isSearched ? "Choose it for a notebook in JupyterLab, Notebook or VS Code."
@@ -75,7 +77,7 @@ function list(options: PlaceOptions & { json?: boolean }): void {
 }
 
 function uninstall(options: InstallFlags): void {
-  const name = options.name ?? KERNEL_NAME;
+  const name = options.name ?? KERNELS[options.language].kernelName;
   if (uninstallKernelspec(placeOf(options), options)) {
     console.log(`Removed the kernelspec ${name}.`);
     return;
@@ -89,6 +91,7 @@ Examples:
   npx moe-lab kernel install                                   for this user: every Jupyter and VS Code of yours finds it
   npx moe-lab kernel install --sys-prefix                      in the active virtual or conda environment only
   npx moe-lab kernel install --prefix /usr/local               for all users of this machine
+  npx moe-lab kernel install --language javascript             the kernel for JavaScript notebooks, beside the other
   npx moe-lab kernel install --name moe-lab-8 --display-name "TypeScript, 8 threads" --env MOE_LAB_THREADS=8
 
 Python is not needed. The kernelspec remembers the places of this Node.js and of this package; when Node.js moves, the
@@ -97,12 +100,13 @@ VS Code searches the user's folder and, with the Python extension, the environme
 
 /** `moe-lab kernel install | list | uninstall` */
 export function addKernel(program: Command): void {
-  const kernel = program.command("kernel").description("make the TypeScript kernel known to Jupyter");
+  const kernel = program.command("kernel").description("make the TypeScript and JavaScript kernels known to Jupyter");
   const named = (command: Command): Command => withPlace(command)
-    .option("--name <name>", `name by which notebooks refer to it (default: ${KERNEL_NAME})`)
+    .addOption(new Option("--language <language>", "what its notebooks are written in").choices(Object.keys(KERNELS)).default("typescript"))
+    .option("--name <name>", `name by which notebooks refer to it (default: ${KERNELS.typescript.kernelName}; of JavaScript ${KERNELS.javascript.kernelName})`)
     .option("--force", "also where the kernelspec of that name is another program's");
   named(kernel.command("install").description("install the kernel for Jupyter and VS Code"))
-    .option("--display-name <text>", `name that front ends show (default: ${KERNEL_DISPLAY_NAME})`)
+    .option("--display-name <text>", `name that front ends show (default: ${KERNELS.typescript.displayName}; of JavaScript ${KERNELS.javascript.displayName})`)
     .option("--env <NAME=value>", "set a variable for the kernel; may be repeated", addVariable, {})
     .addHelpText("after", INSTALL_HELP).action(install);
   withPlace(kernel.command("list").description("list the kernels that Jupyter finds, with their folders and what is wrong with them; with a place, only those there"))

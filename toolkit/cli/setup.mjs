@@ -2,9 +2,10 @@
 // Makes a fresh clone ready: packages, the tfjs gradient bundle, the native addon, dist/. Plain JavaScript without
 // imports of packages, because it runs before anything is installed. Does only what is missing or out of date.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, renameSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { BUILD_INFO, stateOfDist } from "./compiledSources.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const isQuiet = process.argv.includes("--quiet");
@@ -66,10 +67,11 @@ if (isUsable) { if (addon.status === "built" || !isQuiet) console.log(`  native 
 else if (older !== undefined) console.log(`  native backend: ${relative(root, older)} is used as it is, because ${problem}`);
 else console.error(`  native backend: ${problem}\n  Until then the tfjs cpu backend computes everything, and training is some hundred times slower.`);
 
-const newestSource = () => {
-  const listed = spawnSync("find", ["kernel", "toolkit", "serve", "datasets", "tsconfig.json", "tsconfig.build.json", "-newer", "build/dist.tsbuildinfo", "-name", "*.ts*"], { cwd: root, encoding: "utf8" });
-  return listed.status !== 0 || listed.stdout.trim() !== "";
-};
-if (!existsSync(join(root, "dist")) || newestSource()) {
+const distState = stateOfDist(root);
+if (distState !== "current") {
+  // tsc compiles what has changed since its notes, and does not see that its output is gone.
+  if (distState === "incomplete") rmSync(join(root, BUILD_INFO), { force: true });
   run("TypeScript", process.execPath, [join(root, "node_modules", "typescript", "bin", "tsc"), "-p", "tsconfig.build.json"]);
+  // It leaves the notes as they are when a source is newer and says the same.
+  utimesSync(join(root, BUILD_INFO), new Date(), new Date());
 } else say("  TypeScript: current");

@@ -2,7 +2,8 @@
 value null where the kernel gave no answer in time or lost output ("why" says which). Every kernel gets the same requests from
 this one client; kernels take turns, each round in another order, and each round starts every kernel anew.
 
-Argument: {"rounds": 5, "kernels": [{"name", "argv", "env", "cwd", "language": "typescript" | "python", "interruptMode"}]}
+Argument: {"rounds": 5, "kernels": [{"name", "argv", "env", "cwd", "language": "typescript" | "python", "interruptMode", "libraryCwd"}]}
+libraryCwd, where there is one, is a folder in which @tensorflow/tfjs-core and moe-lab are found.
 Source of the messages: jupyter-client.readthedocs.io/en/stable/messaging.html"""
 import json
 import os
@@ -21,8 +22,17 @@ CELL_PATIENCE = 10
 INTERRUPT_PATIENCE = 3
 # A person's pause between two cells, short, in seconds.
 PAUSE = 0.02
+# The time between a cell and what is written next, in seconds.
+THOUGHT = 0.5
 TRIVIAL_CELLS = 20
 COMPLETIONS = 10
+INTERRUPTS = 3
+# Cells of the large notebook.
+LARGE_CELLS = 30
+# A cell that loads libraries counts as not answering after so long, in seconds.
+LIBRARY_PATIENCE = 60
+# What is completed in a large notebook: members of two libraries, a name of the notebook or of the language.
+LIBRARY_NAMES = {"members of tf": "tf.", "members of lab": "lab.", "a global name": "tot", "all global names": ""}
 # How long a cell is busy while heartbeats are asked for, and the pause between two, in seconds.
 BUSY = 0.5
 HEARTBEAT_PAUSE = 0.02
@@ -51,6 +61,29 @@ CODE = {
         "complete": "''.isalnu",
     },
 }
+
+# Steps of about 30 ms, of which the most is native code.
+TRAIN_SETUP = """const config = lab.transformerConfig({ vocabSize: 512, numLayers: 4, width: 128, numHeads: 4, contextLength: 128,
+  moe: { numExperts: 8, expertsPerToken: 2, expertWidth: 256 } });
+const random = new lab.RandomSource(1);
+const ids = Int32Array.from({ length: 100_000 }, () => random.nextInt(512));
+"""
+TRAIN = """const model = new lab.Transformer(config);
+await lab.train(model, { train: ids, validation: ids.subarray(0, 256) }, { steps: 100_000, batchSize: 8, contextLength: 128 });
+"""
+
+
+def large_notebook():
+    """The cells of a notebook that imports two large libraries and declares types, values, functions and classes."""
+    yield 'import * as tf from "@tensorflow/tfjs-core";\nimport * as lab from "moe-lab";\nconst base = tf.tensor2d([[1, 2], [3, 4]]);'
+    for i in range(1, LARGE_CELLS):
+        yield (
+            f"interface Row{i} {{ name: string; value: number }}\nconst rows{i}: Row{i}[] = [{{ name: 'a', value: {i} }}];",
+            f"const x{i} = tf.add(base, {i});\nconst y{i} = tf.matMul(x{i} as tf.Tensor2D, base);",
+            f"function scale{i}(t: tf.Tensor2D, by = {i}): tf.Tensor2D {{ return tf.mul(t, by); }}\nconst z{i} = scale{i}(base);",
+            f"const list{i} = Array.from({{ length: {i} }}, (_, k) => k * {i});\nlet total{i} = list{i}.reduce((a, b) => a + b, 0);",
+            f"class Model{i} {{ weights = new Float32Array({i}); apply(v: number): number {{ return v * this.weights.length; }} }}\nconst model{i} = new Model{i}();",
+        )[i % 5]
 
 
 class NoAnswer(Exception):
@@ -141,8 +174,8 @@ class Kernel:
         ended = time.perf_counter()
         return {"seconds": ended - started, "first": first or ended, "ended": ended, "status": reply["status"], "text": "".join(texts), "result": result}
 
-    def complete(self):
-        code = self.code["complete"]
+    def complete(self, code=None):
+        code = self.code["complete"] if code is None else code
         started = time.perf_counter()
         identity = self.client.complete(code, len(code))
         while time.perf_counter() < started + CELL_PATIENCE:
@@ -178,19 +211,27 @@ class Kernel:
         heart.join()
         return trips[1:]
 
-    def interrupt(self, code):
-        """Seconds from the interrupt of a cell until the kernel is idle again."""
+    def run_all(self, cells):
+        """Runs cells that must not fail."""
+        for code in cells:
+            cell = self.execute(code, patience=LIBRARY_PATIENCE)
+            if cell["status"] != "ok":
+                raise NoAnswer(f"{code[:80]!r} gave {cell['status']}")
+
+    def interrupt(self, code, delay=0.3, may_end_well=False):
+        """Seconds from the interrupt of a cell, `delay` seconds after its start, until the kernel is idle again.
+        A training ends its step and then well."""
         started = time.perf_counter()
         asked = None
 
         def stop():
             nonlocal asked
-            if asked is None and time.perf_counter() > started + 0.3:
+            if asked is None and time.perf_counter() > started + delay:
                 asked = time.perf_counter()
                 self.manager.interrupt_kernel()
 
-        cell = self.execute(code, patience=0.3 + INTERRUPT_PATIENCE, act=stop)
-        if asked is None or cell["status"] == "ok":
+        cell = self.execute(code, patience=delay + INTERRUPT_PATIENCE, act=stop)
+        if asked is None or (cell["status"] == "ok" and not may_end_well):
             raise NoAnswer("the cell ended by itself")
         return cell["ended"] - asked
 
@@ -285,8 +326,38 @@ def measure(description):
     figures("heartbeat while a cell is busy", "ms", beats)
     figures("memory after these cells", "MB", lambda: state["kernel"].memory())
     for what in ("loop", "loop after await", "wait"):
-        figures(f"interrupt: {what}", "ms", lambda: state["kernel"].interrupt(code[what]) * 1000)
+        figures(f"interrupt: {what}", "ms", lambda: [state["kernel"].interrupt(code[what]) * 1000 for _ in range(INTERRUPTS)])
     state["kernel"].end()
+    if "libraryCwd" in description:
+        measure_libraries(description)
+
+
+def measure_libraries(description):
+    """Completion and trivial cells in a large notebook, and the interrupt of a training."""
+    name = description["name"]
+    kernel = Kernel({**description, "cwd": description["libraryCwd"]})
+    try:
+        kernel.run_all(large_notebook())
+        kernel.complete("tf.")
+        for i in range(TRIVIAL_CELLS):
+            time.sleep(PAUSE)
+            print_figure(name, f"trivial cell after {LARGE_CELLS}", "ms", kernel.execute(f"1 + {i}")["seconds"] * 1000)
+        for i in range(INTERRUPTS):
+            kernel.run_all([f"const last{i} = {i}"])
+            time.sleep(THOUGHT)
+            print_figure(name, f"completion after {LARGE_CELLS} cells: the first after a declaration", "ms", kernel.complete("tf.") * 1000)
+        for what, text in LIBRARY_NAMES.items():
+            for i in range(COMPLETIONS):
+                time.sleep(PAUSE)
+                # Each in another text, as when a person writes.
+                print_figure(name, f"completion after {LARGE_CELLS} cells: {what}", "ms", kernel.complete(f"const v{i} = {i};\n{text}") * 1000)
+        kernel.run_all([TRAIN_SETUP])
+        for i in range(INTERRUPTS):
+            # At another point of a step each time.
+            print_figure(name, "interrupt: training", "ms", kernel.interrupt(TRAIN, delay=0.5 + i * 0.011, may_end_well=True) * 1000)
+    except NoAnswer as why:
+        print_figure(name, f"large notebook of {LARGE_CELLS} cells", "ms", None, str(why))
+    kernel.end()
 
 
 def main():

@@ -12,6 +12,8 @@ export interface KernelDescription {
   readonly interruptMode: "message" | "signal";
   /** Folder to run in, where it must be a certain one. */
   readonly cwd?: string;
+  /** Folder where @tensorflow/tfjs-core and moe-lab are found. */
+  readonly libraryCwd?: string;
 }
 
 /** Deno's npm package has its programs in packages of their own, one for each system. */
