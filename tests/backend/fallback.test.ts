@@ -42,6 +42,19 @@ async function runProgram(variables: Record<string, string>, ...args: string[]):
   return { answer: JSON.parse(stdout) as Record<string, unknown>, messages: stderr.split("\n").filter((line) => line.trim() !== "") };
 }
 
+describe("without the addon for GPUs", () => {
+  test("the host computes when nobody asked for a GPU, and says nothing", async () => {
+    const { answer, messages } = await runProgram({ MOE_LAB_ADDON: join(root, "build/native/moe_lab.node"), MOE_LAB_CUDA_ADDON: join(folder, "none.node") });
+    expect(answer).toMatchObject({ name: "native", device: "cpu", sum: [3, 3, 3, 3] });
+    expect(messages).toEqual([]);
+  });
+
+  test("a GPU that was asked for is refused with what is missing", async () => {
+    const { answer } = await runProgram({ MOE_LAB_ADDON: join(root, "build/native/moe_lab.node"), MOE_LAB_CUDA_ADDON: join(folder, "none.node"), MOE_LAB_DEVICE: "cuda" });
+    expect(answer).toMatchObject({ error: "E_CUDA_MISSING", name: "BackendError", fix: expect.stringContaining("--cuda") as string });
+  });
+});
+
 describe("without a compiler and without the addon", () => {
   const hidden = { MOE_LAB_NO_COMPILER: "1" };
 

@@ -17,7 +17,7 @@ const off = { balanceLossWeight: 0, balanceScope: "global", sequenceBalanceLossW
 
 function routingOf(ids: number[][], logits: number[][]): Routing {
   const idTensor = tf.tensor2d(ids, undefined, "int32"), scores = tf.tensor2d(logits);
-  return { ids: idTensor, assigned: idTensor, dropRate: 0, fullyDroppedRate: 0, weights: tf.ones([ids.length, ids[0].length]), logits: scores, probabilities: tf.softmax(scores) };
+  return { ids: idTensor, assigned: idTensor, weights: tf.ones([ids.length, ids[0].length]), logits: scores, probabilities: tf.softmax(scores) };
 }
 
 /** E · Σ f·P from the definition. */
@@ -38,15 +38,15 @@ describe.each(backends)("router losses on %s", (backend) => {
     const earlier = Float64Array.of(40, 3, 0, 9), routing = [routingOf(ids, logits)];
     const mask = Array.from({ length: N }, (_, n) => Number(n % 5 !== 0)), tokenMask = tf.tensor1d(mask);
     const isReal = (n: number) => mask[n] === 1;
-    expect(value(routerLosses(routing, off, { earlierCounts: [earlier] }).balance)).toBeCloseTo(plainBalance(ids, probabilities, () => true, earlier), 5);
-    expect(value(routerLosses(routing, off, { earlierCounts: [earlier], tokenMask }).balance)).toBeCloseTo(plainBalance(ids, probabilities, isReal, earlier), 5);
-    expect(value(routerLosses(routing, { ...off, balanceScope: "local" }, { earlierCounts: [earlier], tokenMask }).balance)).toBeCloseTo(plainBalance(ids, probabilities, isReal), 5);
+    expect(value(routerLosses(routing, off, { earlierCounts: [tf.tensor1d([...earlier])] }).balance)).toBeCloseTo(plainBalance(ids, probabilities, () => true, earlier), 5);
+    expect(value(routerLosses(routing, off, { earlierCounts: [tf.tensor1d([...earlier])], tokenMask }).balance)).toBeCloseTo(plainBalance(ids, probabilities, isReal, earlier), 5);
+    expect(value(routerLosses(routing, { ...off, balanceScope: "local" }, { earlierCounts: [tf.tensor1d([...earlier])], tokenMask }).balance)).toBeCloseTo(plainBalance(ids, probabilities, isReal), 5);
   });
 
   test("with earlier counts the gradient of the balance loss is E·fᵢ/N in each probability, with f over all counts", () => {
     const earlier = Float64Array.of(40, 3, 0, 9), routing = routingOf(ids, logits);
     const counts = [...earlier].map((count, e) => count + ids.flat().filter((id) => id === e).length);
-    const gradient = tf.grad((p) => routerLosses([{ ...routing, probabilities: p as tf.Tensor2D }], off, { earlierCounts: [earlier] }).balance)(routing.probabilities);
+    const gradient = tf.grad((p) => routerLosses([{ ...routing, probabilities: p as tf.Tensor2D }], off, { earlierCounts: [tf.tensor1d([...earlier])] }).balance)(routing.probabilities);
     expect(distance(toRows(gradient), ids.map(() => counts.map((count) => (E * count) / sum(counts) / N)))).toBeLessThan(1e-6);
   });
 
@@ -121,6 +121,7 @@ describe.each(backends)("accumulation on %s", (backend) => {
     const share = (name: "lossMask" | "tokenMask") => sum([...part[name] ?? []]) / sum([...whole[name] ?? []]);
     return { lossShare: share("lossMask"), tokenShare: share("tokenMask") };
   };
+  const tensorsOf = (counts: readonly Float64Array[]): tf.Tensor1D[] => counts.map((list) => tf.tensor1d([...list]));
   function gradientsOf(model: Transformer, batch: Batch, options: BatchLossOptions) {
     const weights = model.parameters();
     let counts: Float64Array[] = [];
@@ -138,7 +139,7 @@ describe.each(backends)("accumulation on %s", (backend) => {
     const parts = [rowsOf(0, 1), rowsOf(1, 4)], counts = parts.map((part) => gradientsOf(model, part, {}).counts);
     const halves = parts.map((part, half) => {
       const earlierCounts = countsFor(half as 0 | 1, counts);
-      return gradientsOf(model, part, { ...sharesOf(part), ...(earlierCounts && { earlierCounts }) });
+      return gradientsOf(model, part, { ...sharesOf(part), ...(earlierCounts && { earlierCounts: tensorsOf(earlierCounts) }) });
     });
     const far = Math.max(...[...one.gradients].map(([name, expected]) => expected.reduce((most, g, i) => Math.max(most, Math.abs(g - sum(halves.map(({ gradients }) => gradients.get(name)?.[i] ?? Number.NaN)))), 0)));
     return { gradients: far, total: Math.abs(one.total - sum(halves.map(({ total }) => total))) };
@@ -163,7 +164,7 @@ describe.each(backends)("accumulation on %s", (backend) => {
   test("with the counts so far, the last micro-batch reads the load of the whole step and the first its own", () => {
     const model = modelWith({ balanceLossWeight: 0.1 }), [first, second] = [rowsOf(0, 1), rowsOf(1, 4)];
     const { counts } = gradientsOf(model, first, {});
-    const balance = (batch: Batch, earlierCounts?: Float64Array[]) => tf.tidy(() => value(batchLoss(model, batch, { ...(earlierCounts && { earlierCounts }) }).balance));
+    const balance = (batch: Batch, earlierCounts?: Float64Array[]) => tf.tidy(() => value(batchLoss(model, batch, { ...(earlierCounts && { earlierCounts: tensorsOf(earlierCounts) }) }).balance));
     expect(balance(first, counts.map(() => new Float64Array(E)))).toBe(balance(first));
     expect(balance(second, counts)).not.toBeCloseTo(balance(second), 4);
   });

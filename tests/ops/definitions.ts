@@ -250,7 +250,41 @@ function globalNorm(inputs: Operands): Float64Array[] {
   return [Float64Array.of(Math.sqrt(squares.reduce((a, b) => a + b, 0)))];
 }
 
+function selectExperts({ scores, bias }: Partial<Operands> & { readonly scores: Operand }, { expertsPerToken, numGroups, groupsPerToken, summed }: Settings): Float64Array[] {
+  const [N, E] = scores.shape, K = Number(expertsPerToken), size = E / Number(numGroups ?? 1);
+  const descending = (a: number, b: number): number => b - a;
+  return [Float64Array.from(Array.from({ length: N }, (_, n) => {
+    const row = Array.from({ length: E }, (_unused, e) => scores.values[n * E + e] + (bias?.values[e] ?? 0));
+    const groups = Array.from({ length: E / size }, (_unused, g) => ({ g, score: row.slice(g * size, (g + 1) * size).sort(descending).slice(0, Number(summed ?? 1)).reduce((sum, value) => sum + value, 0) }));
+    const open = groups.sort((a, b) => b.score - a.score || a.g - b.g).slice(0, Number(groupsPerToken ?? 1)).map(({ g }) => g);
+    const best = [...row.keys()].filter((e) => open.includes(Math.floor(e / size))).sort((a, b) => row[b] - row[a] || a - b).slice(0, K);
+    return [...best, ...Array.from({ length: K - best.length }, () => -1)];
+  }).flat())];
+}
+
+function chosenScores({ scores, ids }: Operands): Float64Array[] {
+  const E = scores.shape[1], K = ids.shape[1];
+  return [ids.values.map((id, i) => (id < 0 ? 0 : scores.values[Math.floor(i / K) * E + id]))];
+}
+
+function countChoices({ ids, tokenMask }: Partial<Operands> & { readonly ids: Operand }, { numExperts, batchSize }: Settings): Float64Array[] {
+  const [N, K] = ids.shape, E = Number(numExperts), T = N / Number(batchSize);
+  return [Float64Array.from({ length: Number(batchSize) * E }, (_, place) => ids.values.reduce((sum, id, i) => {
+    const n = Math.floor(i / K);
+    return id === place % E && Math.floor(n / T) === Math.floor(place / E) ? sum + (tokenMask?.values[n] ?? 1) : sum;
+  }, 0))];
+}
+
+function limitChoices({ ids, weights }: Partial<Operands> & { readonly ids: Operand }, { capacity }: Settings): Float64Array[] {
+  const weightOf = (i: number): number => weights?.values[i] ?? 0;
+  // A choice stays when fewer than `capacity` of its expert's come before it.
+  return [ids.values.map((id, i) => {
+    const before = [...ids.values.keys()].filter((j) => ids.values[j] === id && (weightOf(j) > weightOf(i) || (weightOf(j) === weightOf(i) && j < i))).length;
+    return before < Number(capacity) ? id : -1;
+  })];
+}
+
 export const definitions: Readonly<Record<string, Definition>> = {
   rmsNorm, addRmsNorm, layerNorm, rotary, queryKeyValue, attention, routeTopK, planDispatch, dispatch, groupedMatmul, combine, expertFeedForward, crossEntropy,
-  balanceLoss, zLoss, embedding, adamwStep, toStorage, globalNorm,
+  balanceLoss, zLoss, embedding, adamwStep, toStorage, globalNorm, selectExperts: selectExperts as Definition, chosenScores, countChoices: countChoices as Definition, limitChoices: limitChoices as Definition,
 };

@@ -127,12 +127,24 @@ describe.each(backends)("on %s", (backend) => {
     expect(errorCode(() => { adamwStep([{ ...variables(), gradient: tf.zeros([3]) }], settings); })).toBe("E_SHAPE_SIZE");
   });
 
-  test("the global norm of many small values is right to double precision", () => {
-    expect(globalNorm([tf.fill([1_000_003], 0.5), tf.scalar(0)])).toBe(Math.sqrt(1_000_003 * 0.25));
+  test("the global norm of many small values is added in double and rounded once", () => {
+    expect(globalNorm([tf.fill([1_000_003], 0.5), tf.scalar(0)]).dataSync()[0]).toBe(Math.fround(Math.sqrt(1_000_003 * 0.25)));
   });
 
   test("clipping scales a long gradient to maxNorm and leaves a short one alone", () => {
-    expect(clipByGlobalNorm([tf.tensor1d([3]), tf.tensor1d([4])], 1)).toEqual({ norm: 5, gradientScale: 0.2 });
-    expect(clipByGlobalNorm([tf.tensor1d([0.3])], 1).gradientScale).toBe(1);
+    const clip = (...gradients: tf.Tensor[]) => Object.values(clipByGlobalNorm(gradients, 1)).map((value) => value.dataSync()[0]);
+    expect(clip(tf.tensor1d([3]), tf.tensor1d([4]))).toEqual([5, Math.fround(0.2)]);
+    expect(clip(tf.tensor1d([0.3]))).toEqual([Math.fround(0.3), 1]);
+  });
+
+  test("gradients that are not finite have no scale, and AdamW leaves the weights alone", () => {
+    for (const bad of [Number.NaN, Infinity]) {
+      const gradient = tf.tensor1d([1, bad]);
+      const { norm, gradientScale } = clipByGlobalNorm([gradient], 1);
+      expect([norm.dataSync()[0], gradientScale.dataSync()[0]]).toEqual([bad, Number.NaN]);
+      const [value, firstMoment, secondMoment] = [5, 6, 7].map((start) => tf.variable(tf.fill([2], start)));
+      adamwStep([{ value, gradient, firstMoment, secondMoment, weightDecay: 0.1 }], { ...settings, gradientScale });
+      expect([value, firstMoment, secondMoment].map((variable) => [...variable.dataSync()])).toEqual([[5, 5], [6, 6], [7, 7]]);
+    }
   });
 });

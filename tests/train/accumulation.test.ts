@@ -6,7 +6,7 @@ import type { MoeSettings } from "../../toolkit/moe/config.ts";
 import { Transformer } from "../../toolkit/models/transformer.ts";
 import { RandomSource } from "../../toolkit/random.ts";
 import type { StepRecord } from "../../toolkit/train/metrics.ts";
-import { stepGradients } from "../../toolkit/train/stepGradients.ts";
+import { launchStep } from "../../toolkit/train/stepGradients.ts";
 import { train } from "../../toolkit/train/trainer.ts";
 
 beforeAll(async () => { await chooseBackend(); });
@@ -25,9 +25,11 @@ function rows(batch: Batch, from: number, to: number): Batch {
 }
 
 async function gradientsOf(model: Transformer, batches: readonly Batch[]) {
-  const measured = await stepGradients(model, batches, model.parameters(), { precision: "float32", seed: 1, randomStream: 0, withEntropy: true });
-  const gradients = new Map([...measured.gradients].map(([name, gradient]) => [name, Float32Array.from(gradient.dataSync())]));
-  for (const gradient of measured.gradients.values()) gradient.dispose();
+  const launched = launchStep(model, batches, model.parameters(), { precision: "float32", seed: 1, randomStream: 0, withEntropy: true });
+  const measured = { ...await launched.read(), tokens: launched.tokens };
+  launched.lossNats.dispose();
+  const gradients = new Map([...launched.gradients].map(([name, gradient]) => [name, Float32Array.from(gradient.dataSync())]));
+  for (const gradient of launched.gradients.values()) gradient.dispose();
   return { ...measured, gradients };
 }
 

@@ -172,7 +172,9 @@ describe("AdamW", () => {
     const expected = [...start], m = [0, 0, 0], v = [0, 0, 0];
     gradients.forEach((gradient, index) => {
       const norm = Math.hypot(...gradient);
-      expect(optimizer.update(new Map([["w", tf.tensor2d([gradient])]]), index + 1, rate)).toBeCloseTo(norm, 5);
+      const byName = new Map([["w", tf.tensor2d([gradient])]]), clipped = optimizer.clip(byName);
+      expect(clipped.norm.dataSync()[0]).toBeCloseTo(norm, 5);
+      optimizer.update(byName, index + 1, rate, clipped.gradientScale);
       gradient.forEach((raw, i) => {
         const g = raw * Math.min(1, maxNorm / norm);
         m[i] = beta1 * m[i] + (1 - beta1) * g;
@@ -185,7 +187,7 @@ describe("AdamW", () => {
 
   test("gains of norms are not decayed", () => {
     const weights = new Map([["gain", tf.variable(tf.tensor1d([2]))]]);
-    new AdamW(weights, recipe({ steps: 1, weightDecay: 0.5 })).update(new Map([["gain", tf.tensor1d([0])]]), 1, 0.1);
+    new AdamW(weights, recipe({ steps: 1, weightDecay: 0.5 })).update(new Map([["gain", tf.tensor1d([0])]]), 1, 0.1, tf.scalar(1));
     expect(weights.get("gain")?.dataSync()[0]).toBe(2);
   });
 });

@@ -1,7 +1,6 @@
-import * as tf from "@tensorflow/tfjs-core";
 import { ConfigError } from "../errors.ts";
 import { floatStorages, type FloatStorage } from "./floatStorage.ts";
-import { NativeBackend } from "./storage.ts";
+import { currentStorage } from "./kernelStorage.ts";
 
 /** Runs a function whose large activations the native backend keeps in another storage, rounded to the nearest: outputs of
  *  products, elementwise and row-moving ops, norms, rotary, attention and experts, and what the experts keep for the
@@ -13,8 +12,8 @@ import { NativeBackend } from "./storage.ts";
  *  Source: mixed precision: Micikevicius et al. 2018, arXiv:1710.03740; bfloat16: Kalamkar et al. 2019, arXiv:1905.12322 */
 export function withActivationStorage<T>(storage: FloatStorage, run: () => T): T {
   checkStorage(storage);
-  const backend = tf.backend();
-  const result = backend instanceof NativeBackend ? backend.withActivationStorage(storage, run) : run();
+  const backend = currentStorage();
+  const result = backend ? backend.withActivationStorage(storage, run) : run();
   if (result instanceof Promise) {
     throw new ConfigError({
       code: "E_STORAGE_ASYNC", what: "withActivationStorage got an asynchronous function",

@@ -4,12 +4,16 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readEnvironment } from "../environment.ts";
 import { BackendError } from "../errors.ts";
+import type { DeviceFunctions } from "./deviceFunctions.ts";
 import type { FusedFunctions } from "./fusedFunctions.ts";
 import type { TensorFunctions } from "./tensorFunctions.ts";
 
 /** All functions of the addon. Their arguments are checked in C++ (BackendError E_NATIVE_ARGUMENT, E_NATIVE_RANGE,
  *  E_NATIVE_SHAPE, E_NATIVE_MEMORY). */
 export type NativeBinding = TensorFunctions & FusedFunctions;
+
+/** All functions of the addon for GPUs: the same kernels, and those for memory of a device. */
+export type CudaBinding = NativeBinding & DeviceFunctions;
 
 const packageFolder = findPackageFolder(dirname(fileURLToPath(import.meta.url)));
 /** Where the addon may be, best first: built on this machine, or for every machine like it and published with the package. */
@@ -21,7 +25,10 @@ const addonPaths: readonly string[] = [
 /** The script that builds the addon: plain JavaScript, the same from the sources as from dist/. */
 export const buildScript: string = join(packageFolder, "toolkit", "native", "build.mjs");
 
+const cudaAddonPath = join(packageFolder, "build", "native", "moe_lab_cuda.node");
+
 let loaded: NativeBinding | undefined;
+let loadedCuda: CudaBinding | undefined;
 
 /** The addon, loaded at the first call: MOE_LAB_ADDON alone where that is set, else one built on this machine, else a
  *  published one. One that doesn't fit this machine is passed over if the next does.
@@ -32,10 +39,40 @@ export function nativeBinding(): NativeBinding {
   return loaded;
 }
 
+/** The addon for GPUs, loaded at the first call: MOE_LAB_CUDA_ADDON where that is set, else one built on this machine. It loads
+ *  without a GPU and a driver too, and says then what is missing: see DeviceFunctions.deviceProblem.
+ *  @throws BackendError E_CUDA_MISSING when there is none; E_NATIVE_LOAD when the system refuses to load it */
+export function cudaBinding(): CudaBinding {
+  loadedCuda ??= loadCudaAddon();
+  return loadedCuda;
+}
+
+function loadCudaAddon(): CudaBinding {
+  const path = readEnvironment().cudaAddon ?? cudaAddonPath;
+  if (!existsSync(path)) {
+    throw new BackendError({
+      code: "E_CUDA_MISSING", what: `${path} isn't there`, why: "computing on a GPU needs the addon for GPUs",
+      fix: `node ${buildScript} --cuda on a machine with nvcc`,
+    });
+  }
+  const addon = requireAddon(path) as CudaBinding;
+  addon.setErrorClass(BackendError);
+  return addon;
+}
+
+/** What cudaBinding() would throw, undefined where it would return. */
+export function cudaBindingProblem(): BackendError | undefined {
+  return problemOf(cudaBinding);
+}
+
 /** What nativeBinding() would throw, undefined where it would return; never builds anything. */
 export function bindingProblem(): BackendError | undefined {
+  return problemOf(nativeBinding);
+}
+
+function problemOf(load: () => NativeBinding): BackendError | undefined {
   try {
-    nativeBinding();
+    load();
     return undefined;
   } catch (error) {
     if (!(error instanceof BackendError)) throw error;

@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { readEnvironment } from "../environment.ts";
 import { BackendError, ConfigError } from "../errors.ts";
 import { bindingProblem, buildScript, nativeBinding } from "./binding.ts";
+import { chosenDevice } from "./device.ts";
 import { NATIVE } from "./nativeKernel.ts";
 import { offerNativeBackend } from "./register.ts";
 
@@ -12,6 +13,8 @@ export interface ChosenBackend {
   readonly name: string;
   /** one sentence for people */
   readonly reason: string;
+  /** "cpu", or "cuda:N" for a GPU */
+  readonly device: string;
   /** threads that compute; 1 where it isn't ours to say */
   readonly threads: number;
 }
@@ -21,16 +24,18 @@ let preparation: Promise<string | undefined> | undefined;
 /** Makes a tfjs backend the current one: the one asked for, else "native", else "cpu". When the native addon is missing
  *  it is built, once for each process; when that can't be, one message on standard error says so.
  *  @param request name of a tfjs backend; by default MOE_LAB_BACKEND
- *  @throws BackendError E_NATIVE_MISSING when "native" was asked for and can't be had; E_BACKEND when another backend
+ *  @throws BackendError E_NATIVE_MISSING when "native" was asked for and can't be had, E_CUDA_* when a GPU was; E_BACKEND when another backend
  *  doesn't start; ConfigError E_BACKEND_NAME for a name that tfjs doesn't know */
 export async function chooseBackend(request: string | undefined = readEnvironment().backend): Promise<ChosenBackend> {
   if (request !== undefined && request !== NATIVE) return await useOther(request);
   preparation ??= prepareNative(request === undefined);
   const problem = await preparation;
   if (problem === undefined) {
+    const { name: device, info } = chosenDevice();
     await setBackend(NATIVE);
     const native = nativeBinding();
-    return { name: NATIVE, reason: `C++ kernels, ${native.instructionSet()}`, threads: native.threads() };
+    const reason = info ? `CUDA kernels on ${info.name}, compute capability ${info.capability}` : `C++ kernels, ${native.instructionSet()}`;
+    return { name: NATIVE, device, reason, threads: info ? 1 : native.threads() };
   }
   if (request === NATIVE) {
     throw new BackendError({
@@ -39,7 +44,7 @@ export async function chooseBackend(request: string | undefined = readEnvironmen
     });
   }
   await setBackend("cpu");
-  return { name: "cpu", reason: problem, threads: 1 };
+  return { name: "cpu", device: "cpu", reason: problem, threads: 1 };
 }
 
 /** Offers the native backend, building its addon if need be; resolves to what stood in the way. */
@@ -86,7 +91,7 @@ async function useOther(name: string): Promise<ChosenBackend> {
     });
   }
   await setBackend(name);
-  return { name, reason: "asked for", threads: 1 };
+  return { name, device: "cpu", reason: "asked for", threads: 1 };
 }
 
 async function setBackend(name: string): Promise<void> {

@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { NativeBackend } from "./storage.ts";
+import { currentStorage } from "./kernelStorage.ts";
 
 /** What the native backend adds to tf.memory(). */
 export interface NativeMemory {
@@ -13,12 +13,11 @@ export interface NativeMemory {
 
 /** What tf.memory() says, typed for the native backend; undefined on others. */
 export function nativeMemory(): (tf.MemoryInfo & NativeMemory) | undefined {
-  const backend = tf.backend();
-  return backend instanceof NativeBackend ? { ...tf.memory(), ...backend.memory() } : undefined;
+  const backend = currentStorage();
+  return backend && { ...tf.memory(), ...backend.memory() };
 }
 
 /** Starts peakBytes anew from what is stored now. Does nothing on other backends. */
 export function resetPeakBytes(): void {
-  const backend = tf.backend();
-  if (backend instanceof NativeBackend) backend.resetPeakBytes();
+  currentStorage()?.resetPeakBytes();
 }

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { nativeBinding, type NativeBinding } from "./binding.ts";
-import type { NativeBackend } from "./storage.ts";
+import type { NativeBinding } from "./binding.ts";
+import type { KernelStorage } from "./kernelStorage.ts";
 
 export const NATIVE = "native";
 
@@ -8,7 +8,7 @@ export const NATIVE = "native";
 export interface NativeCall<Attrs = unknown, Inputs = Record<string, tf.TensorInfo>> {
   readonly inputs: Inputs;
   readonly attrs: Attrs;
-  readonly backend: NativeBackend;
+  readonly backend: KernelStorage;
   readonly native: NativeBinding;
 }
 
@@ -23,8 +23,8 @@ export function registerNativeKernel<Attrs, Inputs = Record<string, tf.TensorInf
     backendName: NATIVE,
     // tfjs hands over inputs, attributes and backend untyped: this is where they get their types.
     kernelFunc: (params) => {
-      const [inputs, attrs, backend] = [params.inputs as Inputs, params.attrs as Attrs, params.backend as NativeBackend];
-      return backend.runKernel(() => kernel({ inputs, attrs, backend, native: nativeBinding() }));
+      const [inputs, attrs, backend] = [params.inputs as Inputs, params.attrs as Attrs, params.backend as KernelStorage];
+      return backend.runKernel(() => kernel({ inputs, attrs, backend, native: backend.native }));
     },
   });
 }

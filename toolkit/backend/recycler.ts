@@ -1,19 +1,5 @@
+import { arrayTypes, hostArrayOfType, typeOfHostArray, type ArrayType, type HostArray, type HostArrayOfType } from "./arrays.ts";
 import { nativeBinding } from "./binding.ts";
-
-/** Dtypes that tensors of the native backend keep in typed arrays. */
-export type NumericType = "float32" | "int32" | "bool";
-
-/** Kinds of those arrays: "half" holds the bits of 16-bit floats. */
-export type ArrayType = NumericType | "half";
-
-export interface ArrayOfType {
-  float32: Float32Array;
-  int32: Int32Array;
-  bool: Uint8Array;
-  half: Uint16Array;
-}
-export type NumericArray = ArrayOfType[NumericType];
-export type RecycledArray = ArrayOfType[ArrayType];
 
 /** Shorter arrays are made anew each time: that costs less than keeping track of them. */
 const SHORTEST_KEPT = 64;
@@ -22,27 +8,14 @@ const SHORTEST_KEPT = 64;
 const SHORTEST_ALIGNED_BYTES = 4096;
 const LINE_BYTES = 64;
 
-const arrayOfType = { float32: Float32Array, int32: Int32Array, bool: Uint8Array, half: Uint16Array } as const;
-const arrayTypes: readonly ArrayType[] = ["float32", "int32", "bool", "half"];
-
-export function isRecyclable(values: unknown): values is RecycledArray {
-  return values instanceof Float32Array || values instanceof Int32Array || values instanceof Uint8Array || values instanceof Uint16Array;
-}
-
 /** Arrays of one type and length share a number. */
 function keyOf(type: ArrayType, length: number): number {
   return arrayTypes.length * length + arrayTypes.indexOf(type);
 }
 
-function typeOf(values: RecycledArray): ArrayType {
-  if (values instanceof Float32Array) return "float32";
-  if (values instanceof Int32Array) return "int32";
-  return values instanceof Uint16Array ? "half" : "bool";
-}
-
 /** An array with undefined contents. */
-function freshArray(type: ArrayType, size: number): RecycledArray {
-  const array = arrayOfType[type], bytes = size * array.BYTES_PER_ELEMENT;
+function freshArray(type: ArrayType, size: number): HostArray {
+  const array = hostArrayOfType[type], bytes = size * array.BYTES_PER_ELEMENT;
   if (bytes < SHORTEST_ALIGNED_BYTES) return new array(size);
   const memory = new Uint8Array(bytes + LINE_BYTES);
   return new array(memory.buffer, nativeBinding().prepareMemory(memory), size);
@@ -59,7 +32,7 @@ export class Recycler {
   private readonly lent = new WeakMap<ArrayBufferLike, number>();
   private readonly bound = new WeakSet<ArrayBufferLike>();
   /** idle arrays by keyOf; the keys' order is the order of last use */
-  private readonly idle = new Map<number, RecycledArray[]>();
+  private readonly idle = new Map<number, HostArray[]>();
   private idleBytes = 0;
   readonly limitBytes: number;
 
@@ -73,13 +46,13 @@ export class Recycler {
   }
 
   /** An array of `size` elements with undefined contents; lent. */
-  take<T extends ArrayType>(type: T, size: number): ArrayOfType[T] {
-    const values = size < SHORTEST_KEPT ? new arrayOfType[type](size) : this.takeKept(type, size);
-    return values as ArrayOfType[T]; // arrayOfType[type] makes it so; TypeScript can't follow the index
+  take<T extends ArrayType>(type: T, size: number): HostArrayOfType[T] {
+    const values = size < SHORTEST_KEPT ? new hostArrayOfType[type](size) : this.takeKept(type, size);
+    return values as HostArrayOfType[T]; // hostArrayOfType[type] makes it so; TypeScript can't follow the index
   }
 
   /** A tensor now holds the array: lent becomes bound; a second holder, or one of only a part, makes it foreign. */
-  bind(values: RecycledArray): void {
+  bind(values: HostArray): void {
     const isWhole = this.lent.get(values.buffer) === values.byteLength;
     this.lent.delete(values.buffer);
     if (isWhole) this.bound.add(values.buffer);
@@ -92,17 +65,17 @@ export class Recycler {
     this.bound.delete(buffer);
   }
 
-  isBound(values: RecycledArray): boolean {
+  isBound(values: HostArray): boolean {
     return this.bound.has(values.buffer);
   }
 
   /** The tensor that held the array is gone. */
-  unbind(values: RecycledArray): void {
+  unbind(values: HostArray): void {
     if (this.bound.delete(values.buffer)) this.keep(values);
   }
 
   /** Gives back an array from take that no tensor ever held. */
-  giveBack(values: RecycledArray): void {
+  giveBack(values: HostArray): void {
     if (this.lent.delete(values.buffer)) this.keep(values);
   }
 
@@ -112,7 +85,7 @@ export class Recycler {
     this.idleBytes = 0;
   }
 
-  private takeKept(type: ArrayType, size: number): RecycledArray {
+  private takeKept(type: ArrayType, size: number): HostArray {
     const idle = this.idle.get(keyOf(type, size))?.pop();
     if (idle !== undefined) this.idleBytes -= idle.byteLength;
     const values = idle ?? freshArray(type, size);
@@ -120,9 +93,9 @@ export class Recycler {
     return values;
   }
 
-  private keep(values: RecycledArray): void {
+  private keep(values: HostArray): void {
     if (values.byteLength > this.limitBytes) return;
-    const key = keyOf(typeOf(values), values.length);
+    const key = keyOf(typeOfHostArray(values), values.length);
     const sameSize = this.idle.get(key) ?? [];
     sameSize.push(values);
     this.idle.delete(key);

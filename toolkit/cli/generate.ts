@@ -1,10 +1,11 @@
 import type { Command } from "commander";
+import { withDeviceOption } from "./device.ts";
 
 interface Options { prompt: string; maxTokens: string; temperature: string; topK: string; topP: string; seed: string }
 
 /** `moe-lab generate BUNDLE --prompt TEXT` */
 export function addGenerate(program: Command): void {
-  program.command("generate").description("continue a prompt with a bundle's model")
+  withDeviceOption(program.command("generate")).description("continue a prompt with a bundle's model")
     .argument("<bundle>", "bundle folder, made by promote")
     .requiredOption("--prompt <text>", "text to continue")
     .option("--max-tokens <number>", "most tokens to write", "100")

@@ -28,6 +28,7 @@ const program = new Command("moe-lab")
   .showHelpAfterError()
   .addHelpText("after", "\nStart with `moe-lab quickstart`; `moe-lab doctor` says what this machine has. Settings of the machine:\n" +
     "  MOE_LAB_BACKEND=native|cpu   the engine; default: native where it could be built\n" +
+    "  MOE_LAB_DEVICE=auto|cpu|cuda|cuda:N   where the native engine computes; default: the first GPU that can be used\n" +
     "  MOE_LAB_THREADS=N            threads of the native engine; default: the processors this process may use");
 for (const add of [addQuickstart, addTrain, addNotebook, addKernel, addPromote, addServe, addGenerate, addDoctor]) add(program);
 

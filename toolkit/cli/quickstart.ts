@@ -1,10 +1,11 @@
 import type { Command } from "commander";
 import { join, relative, resolve } from "node:path";
 import { packageRoot } from "../export/packageRoot.ts";
+import { withDeviceOption } from "./device.ts";
 
 /** `moe-lab quickstart`: the notebook that shows the whole path, executed in the kernel. */
 export function addQuickstart(program: Command): void {
-  program.command("quickstart").description("define, train, analyse, promote and call a MoE language model in one notebook")
+  withDeviceOption(program.command("quickstart")).description("define, train, analyse, promote and call a MoE language model in one notebook")
     .option("--out <folder>", "run folder; an earlier one is renamed, not overwritten", "runs/quickstart")
     .option("--tiny", "a much smaller model and text: seconds, not minutes")
     .action(async (options: { out: string; tiny?: boolean }) => {

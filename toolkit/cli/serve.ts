@@ -1,10 +1,11 @@
 import { spawn } from "node:child_process";
 import type { Command } from "commander";
 import { compiledEntry } from "../export/packageRoot.ts";
+import { withDeviceOption } from "./device.ts";
 
 /** `moe-lab serve BUNDLE`: the server runs as its own process and gets this one's signals. */
 export function addServe(program: Command): void {
-  program.command("serve").description("serve a bundle over HTTP (OpenAI-compatible completions, health, metrics)")
+  withDeviceOption(program.command("serve")).description("serve a bundle over HTTP (OpenAI-compatible completions, health, metrics)")
     .argument("<bundle>", "bundle folder, made by promote")
     .option("--port <number>", "port; 0 takes a free one; default: $PORT or 8000")
     .option("--host <address>", "address to listen on; default: $HOST or 127.0.0.1")

@@ -7,6 +7,7 @@ import type { Transformer } from "../models/transformer.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import type { Recipe } from "../train/recipe.ts";
 import type { TrainCallbacks, TrainResult } from "../train/trainer.ts";
+import { withDeviceOption } from "./device.ts";
 import type { TrainConfigFile } from "./trainConfig.ts";
 import type { DataConfig, OpenedData } from "./trainData.ts";
 
@@ -47,7 +48,7 @@ Exit codes: 0 the run is finished, 1 an error (what, why and fix are printed), 1
 
 /** `moe-lab train --config FILE --data FILE… --output DIR` */
 export function addTrain(program: Command): void {
-  program.command("train").description("train a model as a YAML file describes it")
+  withDeviceOption(program.command("train")).description("train a model as a YAML file describes it")
     .requiredOption("--config <file>", "YAML file with model, tokenizer, data and recipe")
     .option("--data <files...>", "training files or patterns, in place of the config's data.files")
     .option("--output <folder>", "run folder")
@@ -110,7 +111,7 @@ async function trainFromConfig(file: TrainConfigFile, recipe: Recipe, data: Data
   const config = modelConfigOf(file, tokenizer.vocabSize);
   const model = file.check("model", () => new Transformer(config, { seed: recipe.seed }));
   const opened = await openData(data, tokenizer, recipe);
-  console.log(`${(modelSize(config).totalParameters / 1e6).toFixed(2)} M parameters, vocabulary ${tokenizer.vocabSize}, backend ${backend.name} with ${backend.threads} threads`);
+  console.log(`${(modelSize(config).totalParameters / 1e6).toFixed(2)} M parameters, vocabulary ${tokenizer.vocabSize}, backend ${backend.name} ${backend.device === "cpu" ? `with ${backend.threads} threads` : `on ${backend.device}`}`);
   return runWithInterrupt(model, opened, recipe, tokenizer, output);
 }
 

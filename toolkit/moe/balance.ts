@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { countChoices } from "../ops/countChoices.ts";
 import { balanceLoss, zLoss } from "../ops/routerLosses.ts";
 import type { MoeConfig } from "./config.ts";
 import type { Routing } from "./router.ts";
@@ -10,9 +11,9 @@ export interface RouterLossInput {
   readonly tokenMask?: tf.Tensor1D;
   /** B, for the loss within each row; 1 by default */
   readonly batchSize?: number;
-  /** Of each sparse layer, in order: choices of each expert in the micro-batches of the step before this one, [E]. Read where
+  /** Of each sparse layer, in order: choices of each expert in the micro-batches of the step before this one, [E] float32. Read where
    *  balanceScope is "global". */
-  readonly earlierCounts?: readonly Float64Array[];
+  readonly earlierCounts?: readonly tf.Tensor1D[];
 }
 
 /** Each the mean over layers; without their weights but for own. */
@@ -54,22 +55,21 @@ function meanOf(losses: tf.Scalar[]): tf.Scalar {
 
 /** balanceLoss with fᵢ over this batch and the counts before it.
  *  Source: Qiu et al. 2025, arXiv:2501.11873 (gradient accumulation: a buffer of counts) */
-function loadBalance(ids: tf.Tensor2D, probabilities: tf.Tensor2D, tokenMask: tf.Tensor1D | undefined, earlier: Float64Array | undefined): tf.Scalar {
-  const host = ids.dataSync<"int32">();
-  if (!host.some((id) => id >= 0)) return tf.scalar(0); // shares of no choices have no value
-  if (!earlier?.some((count) => count > 0)) return balanceLoss(ids, probabilities, tokenMask);
+function loadBalance(ids: tf.Tensor2D, probabilities: tf.Tensor2D, tokenMask: tf.Tensor1D | undefined, earlier: tf.Tensor1D | undefined): tf.Scalar {
+  if (!earlier) return balanceLoss(ids, probabilities, tokenMask);
   const E = probabilities.shape[1];
-  const counts = Float64Array.from(earlier);
-  addCounts(counts, host, ids.shape[1], tokenMask?.dataSync<"float32">());
-  const total = counts.reduce((sum, count) => sum + count, 0);
   return tf.tidy(() => {
-    const share = tf.tensor1d(Float32Array.from(counts, (count) => count / total));
+    const counts = tf.add(earlier, tf.reshape(countChoices(ids, E, tokenMask ? { tokenMask } : {}), [E]));
+    const share = tf.div(counts, tf.maximum(tf.sum(counts), smallestTotal));
     const meanProbability = tokenMask
-      ? tf.div(tf.sum(tf.mul(probabilities, tf.reshape(tokenMask, [-1, 1])), 0), tf.sum(tokenMask))
+      ? tf.div(tf.sum(tf.mul(probabilities, tf.reshape(tokenMask, [-1, 1])), 0), tf.maximum(tf.sum(tokenMask), smallestTotal))
       : tf.mean(probabilities, 0);
     return tf.mul(tf.sum(tf.mul(share, meanProbability)), E);
   });
 }
+
+/** In place of a total of 0: what is divided by it is 0 then. */
+const smallestTotal = 1e-20;
 
 /** Balance loss within each row: fᵢ = E/(K·T)·cᵢ of the row (no gradient), Pᵢ = mean over its tokens of the probability, Σᵢ fᵢ·Pᵢ;
  *  then the mean over rows, each weighted by its tokens, so that padding changes nothing. Perfect balance gives 1.
@@ -77,23 +77,13 @@ function loadBalance(ids: tf.Tensor2D, probabilities: tf.Tensor2D, tokenMask: tf
  *  @returns differentiable in probabilities
  *  Source: DeepSeek-V3, arXiv:2412.19437 eq. 17–20, without its α */
 export function sequenceBalanceLoss(ids: tf.Tensor2D, probabilities: tf.Tensor2D, batchSize: number, tokenMask?: tf.Tensor1D): tf.Scalar {
-  const [N, E] = probabilities.shape, B = batchSize, T = N / B, K = ids.shape[1];
-  const chosen = ids.dataSync<"int32">(), mask = tokenMask?.dataSync<"float32">();
-  const numTokens = mask ? mask.reduce((sum, value) => sum + value, 0) : N;
-  const factors = new Float32Array(B * E);
-  for (let b = 0; b < B; b++) {
-    const counts = new Float64Array(E);
-    addCounts(counts, chosen.subarray(b * T * K, (b + 1) * T * K), K, mask?.subarray(b * T, (b + 1) * T));
-    const total = counts.reduce((sum, count) => sum + count, 0);
-    // Mean over the row's tokens, times their share of all tokens: one division by all tokens.
-    if (total > 0) for (let e = 0; e < E; e++) factors[b * E + e] = (E * counts[e]) / total / numTokens;
-  }
+  const [N, E] = probabilities.shape, B = batchSize, T = N / B;
   return tf.tidy(() => {
+    const counts = countChoices(ids, E, { ...(tokenMask && { tokenMask }), batchSize: B });
+    const numTokens = tokenMask ? tf.maximum(tf.sum(tokenMask), smallestTotal) : tf.scalar(N);
+    // Mean over the row's tokens, times their share of all tokens: one division by all tokens.
+    const factors = tf.div(tf.mul(counts, E), tf.mul(tf.maximum(tf.sum(counts, 1, true), smallestTotal), numTokens));
     const counted = tokenMask ? tf.mul(probabilities, tf.reshape(tokenMask, [N, 1])) : probabilities;
-    return tf.sum(tf.mul(tf.sum(tf.reshape(counted, [B, T, E]), 1), tf.tensor2d(factors, [B, E])));
+    return tf.sum(tf.mul(tf.sum(tf.reshape(counted, [B, T, E]), 1), factors));
   });
-}
-
-function addCounts(counts: Float64Array, ids: Int32Array, K: number, mask: Float32Array | undefined): void {
-  ids.forEach((id, i) => { if (id >= 0) counts[id] += mask ? mask[Math.floor(i / K)] : 1; });
 }

@@ -31,10 +31,6 @@ export interface RoutingDecision {
 export interface Routing extends RoutingDecision {
   /** the experts that compute, [N, K] int32: ids, but −1 where a full expert dropped the choice */
   readonly assigned: tf.Tensor2D;
-  /** dropped choices over all choices, 0 … 1 */
-  readonly dropRate: number;
-  /** tokens that lost all their choices over all tokens, 0 … 1 */
-  readonly fullyDroppedRate: number;
 }
 
 export interface Router {

@@ -1,6 +1,9 @@
 // Builds the native addon with a plain C++ compiler: build/native/moe_lab.node for this machine, or, for publishing,
 // prebuilt/<platform>-<arch>/moe_lab.node with all instruction sets of the compiler's target.
 //   node toolkit/native/build.mjs [--prebuilt] [--isa best|all|NAME,…] [--output FOLDER] [--sanitize] [--quiet|--json] [--optional]
+// The addon for NVIDIA GPUs, build/native/moe_lab_cuda.node, where CUDA's compiler is; --cuda-emulated makes one for tests whose
+// kernels run on the CPU, build/native-emulated/moe_lab_cuda.node.
+//   node toolkit/native/build.mjs --cuda|--cuda-emulated [--architecture all|80,90a,…] [--output FOLDER] [--sanitize] [--quiet|--json]
 // Exit status 0 when the addon is there or no compiler is; 1 when the build failed (0 with --optional, for installs).
 // $CXX names the compiler, which may be one for another machine; MOE_LAB_NO_COMPILER=1 hides all of them (for tests).
 import { spawn, spawnSync } from "node:child_process";
@@ -13,6 +16,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chooseIsas, commonFlags, findCompiler, findNm, inspectCompiler, isaFlags, linkFlags, sanitizerFlags } from "./compiler.mjs";
+import { cudaToolchain, noNvcc } from "./cuda.mjs";
 
 export { findCompiler };
 
@@ -28,33 +32,53 @@ const hashOf = (...parts) => createHash("sha256").update(parts.join("\0")).diges
 function textWithHeaders(path, includeFolders, seen = new Set()) {
   seen.add(path);
   const text = readFileSync(path, "utf8");
-  const headers = [...text.matchAll(/^#include "(.+)"/gm)].map(([, name]) =>
+  const headers = [...text.matchAll(/^#include ["<](.+)[">]/gm)].map(([, name]) =>
     [dirname(path), ...includeFolders].map((folder) => join(folder, name)).find(existsSync));
   const fresh = headers.filter((header) => header !== undefined && !seen.has(header));
   return [text, ...fresh.map((header) => textWithHeaders(header, includeFolders, seen))].join("\0");
 }
 
-/** Everything to compile: {name, source, object, flags}; an object's name holds the hash of all that goes into it. */
-function planObjects(compiler, isas, sanitize) {
+/** Files of a folder, by the ends of their names. */
+const filesOf = (folder, ...ends) => readdirSync(folder).filter((file) => ends.some((end) => file.endsWith(end))).sort().map((file) => join(folder, file));
+const isForDevices = (file) => basename(file).startsWith("device");
+
+/** What the addon for the CPU is compiled from: {label, files, flags, isHost}. */
+function hostGroups(isas) {
+  const folder = (name) => filesOf(join(sourceFolder, name), ".cpp");
+  const built = isas.map((isa) => `-DMOE_BUILT_${isa.toUpperCase()}`);
+  return [
+    { label: `runtime-${isas.join("+")}`, files: folder("runtime"), flags: [...commonFlags, ...built] },
+    { label: `binding-${isas.join("+")}`, files: folder("binding").filter((file) => !isForDevices(file)), flags: [...commonFlags, ...built, "-DNAPI_VERSION=8"] },
+    ...isas.map((isa) => ({ label: isa, files: folder("host"), isHost: true,
+      flags: [...commonFlags, `-DMOE_ISA=${isa}`, "-fno-exceptions", "-fno-rtti", ...isaFlags[isa]] })),
+  ];
+}
+
+/** The same of the addon for GPUs. */
+function cudaGroups(kind, { emulator, includes, defines, kernelFlags, hostFlags, kernel }) {
+  const own = join(sourceFolder, "cuda");
+  const ownHeaders = emulator ? [emulator] : [];
+  const all = [...commonFlags, ...hostFlags, ...defines, ...includes.flatMap((folder) => ["-isystem", folder])];
+  const binding = filesOf(join(sourceFolder, "binding"), ".cpp").filter((file) => basename(file) !== "memory.cpp");
+  const runtime = [join(sourceFolder, "runtime", "glibc.cpp"), ...filesOf(own, ".cpp")];
+  return [
+    { label: `${kind}-runtime`, files: runtime, flags: [...all, "-DMOE_ISA=cuda"], ownHeaders },
+    { label: `${kind}-binding`, files: binding, flags: [...all, "-DMOE_BUILT_CUDA", "-DNAPI_VERSION=8"], ownHeaders },
+    { label: `${kind}-kernels`, files: filesOf(own, ".cu"), flags: [...kernelFlags, ...defines, ...includes.flatMap((folder) => ["-isystem", folder]), "-DMOE_ISA=cuda"], ownHeaders, compiler: kernel },
+    ...(emulator ? [{ label: `${kind}-emulator`, files: filesOf(emulator, ".cpp"), flags: all, ownHeaders }] : []),
+  ];
+}
+
+/** Everything to compile: {name, source, object, flags, compiler}; an object's name holds the hash of all that goes into it. */
+function planObjects(compiler, groups, sanitize) {
   const nodeHeaders = createRequire(import.meta.url)("node-api-headers").include_dir;
   const own = join(sourceFolder, "include");
-  const built = isas.map((isa) => `-DMOE_BUILT_${isa.toUpperCase()}`);
-  const groups = [
-    { folder: "runtime", label: `runtime-${isas.join("+")}`, flags: built },
-    { folder: "binding", label: `binding-${isas.join("+")}`, flags: [...built, "-DNAPI_VERSION=8"] },
-    ...isas.map((isa) => ({ folder: "host", label: isa, flags: [`-DMOE_ISA=${isa}`, "-fno-exceptions", "-fno-rtti", ...isaFlags[isa]] })),
-  ];
-  return groups.flatMap(({ folder, label, flags }) => {
-    const files = readdirSync(join(sourceFolder, folder)).filter((file) => file.endsWith(".cpp")).sort();
-    return files.map((file) => {
-      const source = join(sourceFolder, folder, file);
-      const all = [...commonFlags, ...flags, ...(sanitize ? sanitizerFlags : [])];
-      const name = `${label}-${basename(file, ".cpp")}${sanitize ? "-sanitized" : ""}`;
-      const hash = hashOf(compiler.command, compiler.version, all.join(" "), textWithHeaders(source, [own]));
-      return { name, source, isHost: folder === "host", object: join(objectFolder, `${name}.${hash}.o`),
-        flags: [...all, "-I", own, "-isystem", nodeHeaders] };
-    });
-  });
+  return groups.flatMap(({ label, files, flags, isHost = false, ownHeaders = [], compiler: used = compiler }) => files.map((source) => {
+    const all = [...flags, ...(sanitize ? sanitizerFlags : [])];
+    const name = `${label}-${basename(source).replace(/\.\w+$/, "")}${sanitize ? "-sanitized" : ""}`;
+    const hash = hashOf(used.program, ...used.options, used.version, all.join(" "), textWithHeaders(source, [own, ...ownHeaders]));
+    return { name, source, isHost, compiler: used, object: join(objectFolder, `${name}.${hash}.o`), flags: [...all, "-I", own, "-isystem", nodeHeaders] };
+  }));
 }
 
 /** Runs a command; resolves to {status, output}. */
@@ -70,14 +94,14 @@ function run(command, args) {
 }
 
 /** Compiles what is not there yet, as many at once as there are processors; returns the compiler's complaint or "". */
-async function compileObjects(compiler, objects) {
+async function compileObjects(objects) {
   const waiting = objects.filter(({ object }) => !existsSync(object));
   let complaint = "";
   const worker = async () => {
     for (let next = waiting.shift(); next !== undefined && complaint === ""; next = waiting.shift()) {
       const unfinished = `${next.object}.${process.pid}.tmp`;
-      const { status, output } = await run(compiler.program, [...compiler.options, ...next.flags, "-c", next.source, "-o", unfinished]);
-      if (status !== 0) complaint = couldNotCompile(compiler, next.source, output);
+      const { status, output } = await run(next.compiler.program, [...next.compiler.options, ...next.flags, "-c", next.source, "-o", unfinished]);
+      if (status !== 0) complaint = couldNotCompile(next.compiler, next.source, output);
       else renameSync(unfinished, next.object);
     }
   };
@@ -91,10 +115,10 @@ function couldNotCompile(compiler, source, output) {
     ...output.split("\n").slice(0, 20)].join("\n");
 }
 
-async function linkAddon(compiler, objects, addonPath, sanitize) {
+async function linkAddon(compiler, objects, addonPath, linking) {
   const unfinished = `${addonPath}.${process.pid}.tmp`;
   const { status, output } = await run(compiler.program, [...compiler.options, "-pthread", ...objects.map(({ object }) => object),
-    ...linkFlags(compiler, sanitize), "-o", unfinished]);
+    ...linking, "-o", unfinished]);
   if (status !== 0) return output || "the linker failed";
   renameSync(unfinished, addonPath);
   return "";
@@ -145,24 +169,24 @@ function removeOldObjects(objects) {
     if (!current.has(file) && names.has(file.split(".")[0])) rmSync(join(objectFolder, file), { force: true });
 }
 
-async function buildLocked(compiler, isas, addonPath, sanitize) {
+/** @param plan objects, flags for linking, isas of the host's kernels, and a text that says what the addon holds */
+async function buildLocked(compiler, addonPath, { objects, linking, isas, holds, sanitize }) {
   const recordPath = addonPath.replace(/\.node$/, ".json");
-  const objects = planObjects(compiler, isas, sanitize);
-  const key = hashOf(...linkFlags(compiler, sanitize), ...objects.map(({ object }) => object));
+  const key = hashOf(...linking, ...objects.map(({ object }) => object));
   const record = readRecord(recordPath);
   if (record.key === key && record.failure) return { status: "failed", path: addonPath, detail: record.failure };
-  if (record.key === key && existsSync(addonPath)) return { status: "current", path: addonPath, detail: isas.join(", ") };
+  if (record.key === key && existsSync(addonPath)) return { status: "current", path: addonPath, detail: holds };
   const started = Date.now();
-  let failure = await compileObjects(compiler, objects);
+  let failure = await compileObjects(objects);
   if (failure === "" && isas.length > 1 && !sanitize) {
     const shared = sharedSymbols(compiler, objects, isas);
     if (shared.length > 0) failure = `host/ must not share code between instruction sets, but these are: ${shared.join("; ")}`;
   }
-  if (failure === "") failure = await linkAddon(compiler, objects, addonPath, sanitize);
+  if (failure === "") failure = await linkAddon(compiler, objects, addonPath, linking);
   writeFileSync(recordPath, JSON.stringify({ key, isas, ...(failure && { failure }) }));
   if (failure !== "") return { status: "failed", path: addonPath, detail: failure };
   removeOldObjects(objects);
-  return { status: "built", path: addonPath, detail: `${isas.join(", ")} in ${((Date.now() - started) / 1000).toFixed(1)} s` };
+  return { status: "built", path: addonPath, detail: `${holds} in ${((Date.now() - started) / 1000).toFixed(1)} s` };
 }
 
 const noCompiler = process.platform === "win32"
@@ -188,21 +212,46 @@ export async function buildAddon({ prebuilt = false, isa = prebuilt ? "all" : "b
   if (folder === defaultOutput && !compiler.isForThisMachine) {
     return { status: "failed", path, detail: `${command} compiles for ${compiler.platform}-${compiler.arch}, not for this machine: use --prebuilt or --output, or unset CXX` };
   }
+  const isas = chooseIsas(isa, compiler);
+  return await locked(folder, () => buildLocked(compiler, path,
+    { objects: planObjects(compiler, hostGroups(isas), sanitize), linking: linkFlags(compiler, sanitize), isas, holds: isas.join(", "), sanitize }));
+}
+
+async function locked(folder, build) {
   mkdirSync(objectFolder, { recursive: true });
   mkdirSync(folder, { recursive: true });
   await lock();
   try {
-    return await buildLocked(compiler, chooseIsas(isa, compiler), path, sanitize);
+    return await build();
   } finally {
     rmSync(lockPath, { force: true });
   }
 }
 
+/** Builds the addon for NVIDIA GPUs unless it is there and current; otherwise as buildAddon.
+ *  @param kind "nvcc", or "emulated" for tests on the CPU
+ *  @param architecture "all", or compute capabilities with commas, such as "80,90a"
+ *  @param output folder for moe_lab_cuda.node */
+export async function buildCudaAddon({ kind = "nvcc", architecture = "all", output, sanitize = false } = {}) {
+  const folder = output ?? (kind === "nvcc" ? defaultOutput : join(packageFolder, "build", "native-emulated"));
+  const path = join(folder, "moe_lab_cuda.node");
+  const command = process.platform === "linux" ? findCompiler() : undefined;
+  if (command === undefined) return { status: "no-compiler", path, detail: process.platform === "linux" ? noCompiler : "the addon for GPUs is for Linux" };
+  const compiler = inspectCompiler(command);
+  const toolchain = cudaToolchain(kind, compiler, packageFolder, architecture);
+  if (toolchain === undefined) return { status: "no-compiler", path, detail: noNvcc };
+  return await locked(folder, () => buildLocked(compiler, path, {
+    objects: planObjects(compiler, cudaGroups(kind, toolchain), sanitize), linking: [...linkFlags(compiler, sanitize), ...toolchain.libraries],
+    isas: [], holds: kind === "nvcc" ? `CUDA, ${architecture === "all" ? "all architectures" : `sm_${architecture.replaceAll(",", ", sm_")}`}` : "emulated CUDA", sanitize }));
+}
+
 if (process.argv[1] !== undefined && resolve(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({ options: {
     prebuilt: { type: "boolean" }, isa: { type: "string" }, output: { type: "string" }, sanitize: { type: "boolean" },
+    cuda: { type: "boolean" }, "cuda-emulated": { type: "boolean" }, architecture: { type: "string" },
     quiet: { type: "boolean" }, json: { type: "boolean" }, optional: { type: "boolean" } } });
-  const result = await buildAddon(values);
+  const isEmulated = values["cuda-emulated"] === true;
+  const result = values.cuda || isEmulated ? await buildCudaAddon({ ...values, kind: isEmulated ? "emulated" : "nvcc" }) : await buildAddon(values);
   if (values.json) console.log(JSON.stringify(result));
   else if (!values.quiet) console.log(`native addon: ${result.status} (${result.detail})`);
   process.exitCode = result.status === "failed" && !values.optional ? 1 : 0;

@@ -72,9 +72,9 @@ export class WeightScope {
     return this.add("weights", name, tf.zeros<R>(shape, "float32"));
   }
 
-  /** State that no optimizer changes, float32, all elements `value` at first. */
+  /** State that no optimizer changes, float32, all elements `value` at first. Made on the host, where routers read it. */
   buffer<R extends tf.Rank>(name: string, shape: tf.ShapeMap[R], value = 0): tf.Variable<R> {
-    return this.add("buffers", name, tf.fill<R>(shape, value, "float32"));
+    return this.add("buffers", name, tf.tensor<R>(new Float32Array(tf.util.sizeFromShape(shape)).fill(value), shape));
   }
 
   private add<R extends tf.Rank>(kind: keyof ModelVariables, name: string, value: tf.Tensor<R>): tf.Variable<R> {

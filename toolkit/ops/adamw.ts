@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import type { Floats } from "../backend/arrays.ts";
 import { hasNativeKernel, registerNativeKernel } from "../backend/nativeKernel.ts";
 import { ConfigError } from "../errors.ts";
 import { runKernel } from "./runKernel.ts";
@@ -23,29 +24,32 @@ export interface AdamwSettings {
   readonly epsilon: number;
   /** Number of this update, from 1: bias correction divides by 1 − beta^step. */
   readonly step: number;
-  /** Factor on every gradient, e.g. from clipByGlobalNorm. */
-  readonly gradientScale: number;
+  /** Factor on every gradient, e.g. from clipByGlobalNorm. Where it is NaN or infinite, nothing is updated. */
+  readonly gradientScale: number | tf.Scalar;
 }
 
-/** L2 norm over all values of all tensors, accumulated in double.
+/** L2 norm over all values of all tensors, added in double.
  *  @param tensors any shapes, float32 */
-export function globalNorm(tensors: readonly tf.Tensor[]): number {
-  if (!hasNativeKernel("SumOfSquares")) return Math.sqrt(tensors.reduce((sum, tensor) => sum + composedSumOfSquares(tensor), 0));
-  const attrs: SumOfSquaresAttrs = { tensors, sum: 0 };
-  runKernel("SumOfSquares", {}, attrs);
-  return Math.sqrt(attrs.sum);
+export function globalNorm(tensors: readonly tf.Tensor[]): tf.Scalar {
+  return tf.tidy(() => clipByGlobalNorm(tensors, Infinity).norm);
 }
 
-function composedSumOfSquares(x: tf.Tensor): number {
-  return x.dataSync<"float32">().reduce((sum, value) => sum + value * value, 0);
-}
-
-/** What adamwStep needs so that the gradients' global norm is at most maxNorm. Copies no gradient.
- *  @returns norm before clipping, and gradientScale = min(1, maxNorm / norm); NaN when the norm is
+/** What adamwStep needs so that the gradients' global norm is at most maxNorm. Copies no gradient, and waits for no device.
+ *  @returns norm before clipping, and gradientScale = min(1, maxNorm / norm); NaN where the norm is NaN or infinite
  *  Source: Pascanu et al. 2013, arXiv:1211.5063 */
-export function clipByGlobalNorm(gradients: readonly tf.Tensor[], maxNorm: number): { norm: number; gradientScale: number } {
-  const norm = globalNorm(gradients);
-  return { norm, gradientScale: norm <= maxNorm ? 1 : maxNorm / norm };
+export function clipByGlobalNorm(gradients: readonly tf.Tensor[], maxNorm: number): { norm: tf.Scalar; gradientScale: tf.Scalar } {
+  if (!hasNativeKernel("GlobalNorm")) return composedClip(gradients, maxNorm);
+  const attrs: GlobalNormAttrs = { tensors: gradients, maxNorm };
+  const [norm, gradientScale] = runKernel<tf.Scalar[]>("GlobalNorm", {}, attrs);
+  return { norm, gradientScale };
+}
+
+/** clipByGlobalNorm on the host, because tfjs has no sums in double. */
+function composedClip(gradients: readonly tf.Tensor[], maxNorm: number): { norm: tf.Scalar; gradientScale: tf.Scalar } {
+  const squares = (x: tf.Tensor): number => x.dataSync<"float32">().reduce((sum, value) => sum + value * value, 0);
+  const norm = Math.sqrt(gradients.reduce((sum, gradient) => sum + squares(gradient), 0));
+  const scale = norm <= maxNorm ? 1 : maxNorm / norm;
+  return { norm: tf.scalar(norm), gradientScale: tf.scalar(Number.isFinite(Math.fround(norm)) ? scale : Number.NaN) };
 }
 
 /** One AdamW update of all parameters in place:
@@ -62,8 +66,10 @@ export function adamwStep(parameters: readonly AdamwParameter[], settings: Adamw
     const letters = sameShapeLetters(value.rank);
     checkShapes("adamwStep", { value: [value, letters], gradient: [gradient, letters], firstMoment: [firstMoment, letters], secondMoment: [secondMoment, letters] });
   }
-  if (hasNativeKernel("AdamwUpdate")) nativeUpdate(parameters, settings);
-  else for (const parameter of parameters) composedUpdate(parameter, settings);
+  if (hasNativeKernel("AdamwUpdate")) { nativeUpdate(parameters, settings); return; }
+  const { gradientScale } = settings;
+  const scale = typeof gradientScale === "number" ? gradientScale : gradientScale.dataSync<"float32">()[0];
+  if (Number.isFinite(scale)) for (const parameter of parameters) composedUpdate(parameter, settings);
 }
 
 /** A letter for each dimension: checkShapes then asks for equal shapes. */
@@ -86,18 +92,20 @@ function composedUpdate({ value, gradient, firstMoment, secondMoment, weightDeca
   });
 }
 
-interface SumOfSquaresAttrs {
+interface GlobalNormAttrs {
+  /** Not inputs of the kernel: no gradient goes through a norm that steers an update. */
   readonly tensors: readonly tf.Tensor[];
-  /** Filled by the kernel, which has no output: a tensor would round it to float32. */
-  sum: number;
+  readonly maxNorm: number;
 }
 
-registerNativeKernel<SumOfSquaresAttrs>("SumOfSquares", ({ attrs, backend, native }) => {
-  attrs.sum = native.sumOfSquares(attrs.tensors.map((tensor) => backend.floats(tensor)));
-  return [];
+registerNativeKernel<GlobalNormAttrs>("GlobalNorm", ({ attrs: { tensors, maxNorm }, backend, native }) => {
+  const [norm, gradientScale] = [backend.allocate("float32", 1), backend.allocate("float32", 1)];
+  native.globalNorm(maxNorm, tensors.map((tensor) => backend.floats(tensor)), norm, gradientScale);
+  return [backend.output([], "float32", norm), backend.output([], "float32", gradientScale)];
 });
 
 interface AdamwUpdateAttrs extends AdamwSettings {
+  readonly gradientScale: tf.Scalar;
   readonly parameters: readonly AdamwParameter[];
   /** Filled by the kernel: the variables that are to hold its outputs, in their order. */
   readonly replaced: tf.Variable[];
@@ -105,8 +113,9 @@ interface AdamwUpdateAttrs extends AdamwSettings {
 
 /** One call for all parameters. Values that somebody else can see stay as they are: their variable gets new ones. */
 function nativeUpdate(parameters: readonly AdamwParameter[], settings: AdamwSettings): void {
-  const attrs: AdamwUpdateAttrs = { ...settings, parameters, replaced: [] };
   tf.tidy(() => {
+    const { gradientScale } = settings;
+    const attrs: AdamwUpdateAttrs = { ...settings, gradientScale: typeof gradientScale === "number" ? tf.scalar(gradientScale) : gradientScale, parameters, replaced: [] };
     const outputs = runKernel<tf.Tensor[]>("AdamwUpdate", {}, attrs);
     attrs.replaced.forEach((variable, i) => { variable.assign(outputs[i]); });
   });
@@ -114,19 +123,18 @@ function nativeUpdate(parameters: readonly AdamwParameter[], settings: AdamwSett
 
 registerNativeKernel<AdamwUpdateAttrs>("AdamwUpdate", ({ attrs, backend, native }) => {
   const { parameters, replaced, learningRate, beta1, beta2, epsilon, step, gradientScale } = attrs;
-  const copies: Float32Array[] = [];
-  const changing = (variable: tf.Variable): Float32Array => {
-    const values = backend.floats(variable);
-    if (backend.isExclusive(variable)) return values;
-    const copy = backend.allocate("float32", values.length);
-    copy.set(values);
+  const copies: Floats[] = [];
+  const changing = (variable: tf.Variable): Floats => {
+    const own = backend.writable(variable);
+    if (own) return own;
+    const copy = backend.copyOf("float32", backend.floats(variable));
     copies.push(copy);
     replaced.push(variable);
     return copy;
   };
-  native.adamwUpdate(gradientScale, beta1, beta2, 1 / (1 - beta1 ** step), 1 / (1 - beta2 ** step), epsilon, learningRate,
+  native.adamwUpdate(beta1, beta2, 1 / (1 - beta1 ** step), 1 / (1 - beta2 ** step), epsilon, learningRate,
     parameters.map(({ gradient }) => backend.floats(gradient)), parameters.map(({ value }) => changing(value)),
     parameters.map(({ firstMoment }) => changing(firstMoment)), parameters.map(({ secondMoment }) => changing(secondMoment)),
-    Float32Array.from(parameters, ({ weightDecay }) => learningRate * weightDecay));
+    Float32Array.from(parameters, ({ weightDecay }) => learningRate * weightDecay), backend.floats(gradientScale));
   return replaced.map(({ shape }, i) => backend.output(shape, "float32", copies[i]));
 });

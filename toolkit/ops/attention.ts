@@ -1,5 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { hasNativeKernel, registerNativeKernel } from "../backend/nativeKernel.ts";
+import { hasNativeKernel, registerNativeKernel, type NativeCall } from "../backend/nativeKernel.ts";
 import { DataError, ShapeError } from "../errors.ts";
 import { Kept, runKernel } from "./runKernel.ts";
 import { checkShapes } from "./shapes.ts";
@@ -30,14 +30,19 @@ export function attention(query: tf.Tensor, key: tf.Tensor, value: tf.Tensor, fi
       why: "the queries are the last positions of the keys", fix: "pass the keys and values of all tokens up to the last query",
     });
   }
-  const firstKeys = firstKey && checkFirstKeys(firstKey.dataSync<"int32">().slice(), Tq, Tk);
-  if (!hasNativeKernel("Attention")) return composedAttention(query, key, value, firstKeys, sizes);
-  const attrs: AttentionAttrs = { logSumExp: new Kept(), firstKeys };
+  if (!hasNativeKernel("Attention")) {
+    const firstKeys = firstKey?.dataSync<"int32">().slice();
+    if (firstKeys) checkFirstKeys(firstKeys, Tq, Tk);
+    return composedAttention(query, key, value, firstKeys, sizes);
+  }
+  const attrs: AttentionAttrs = { logSumExp: new Kept() };
+  // tfjs can't save an input that may be left out: so it is a kernel of its own that has it.
+  if (firstKey) return runKernel<tf.Tensor4D>("AttentionFromKeys", { query, key, value, firstKey }, attrs);
   return runKernel<tf.Tensor4D>("Attention", { query, key, value }, attrs);
 }
 
 /** @throws DataError E_FIRST_KEY where a query would see no key */
-function checkFirstKeys(firstKeys: Int32Array, Tq: number, Tk: number): Int32Array {
+function checkFirstKeys(firstKeys: Int32Array, Tq: number, Tk: number): void {
   firstKeys.forEach((first, i) => {
     const last = (i % Tq) + Tk - Tq;
     if (first >= 0 && first <= last) return;
@@ -46,7 +51,6 @@ function checkFirstKeys(firstKeys: Int32Array, Tq: number, Tk: number): Int32Arr
       why: `this query sees keys from 0 to ${last}, and needs one`, fix: "pass for each query where in its row its document begins",
     });
   });
-  return firstKeys;
 }
 
 /** attention out of tfjs ops, for backends without the kernel: holds B·Q·Tq·Tk scores. */
@@ -84,8 +88,6 @@ function hiddenScores(rows: number, Tq: number, Tk: number, firstKeys?: Int32Arr
 interface AttentionAttrs {
   /** of each query's scaled scores, [B, Q, Tq] */
   readonly logSumExp: Kept;
-  /** [B, Tq], checked. On the host: tfjs can't save an input that may be left out. */
-  readonly firstKeys: Int32Array | undefined;
 }
 
 type SixSizes = [B: number, Tq: number, Tk: number, Q: number, G: number, D: number];
@@ -95,39 +97,50 @@ function sizesOf(query: tf.TensorInfo, key: tf.TensorInfo): SixSizes {
   return [B, Tq, key.shape[1], Q, key.shape[2], D];
 }
 
-registerNativeKernel<AttentionAttrs>("Attention", ({ inputs: { query, key, value }, attrs, backend, native }) => {
+type Call = NativeCall<AttentionAttrs, Record<string, tf.TensorInfo> & { firstKey?: tf.TensorInfo }>;
+
+function forward({ inputs: { query, key, value, firstKey }, attrs, backend, native }: Call): tf.TensorInfo {
   const sizes = sizesOf(query, key);
-  const [B, Tq, , Q, , D] = sizes;
+  const [B, Tq, Tk, Q, , D] = sizes;
+  const host = firstKey && backend.hostValues(firstKey, "int32");
+  if (host) checkFirstKeys(host, Tq, Tk);
   const y = backend.allocate("float32", B * Tq * Q * D);
   const logSumExp = backend.allocate("float32", B * Q * Tq);
-  native.attentionForward(...sizes, backend.floats(query), backend.floats(key), backend.floats(value), y, logSumExp, attrs.firstKeys);
+  native.attentionForward(...sizes, backend.floats(query), backend.floats(key), backend.floats(value), y, logSumExp, firstKey && backend.ints(firstKey));
   attrs.logSumExp.keep(backend, logSumExp);
   return backend.activation(query.shape, "float32", y);
-});
+}
 
-registerNativeKernel<AttentionAttrs>("AttentionGradient", ({ inputs: { query, key, value, y, dy }, attrs, backend, native }) => {
+function backward({ inputs: { query, key, value, y, dy, firstKey }, attrs, backend, native }: Call): tf.TensorInfo[] {
   const sizes = sizesOf(query, key);
   const [B, Tq, Tk, Q, G, D] = sizes;
   const inputs = [backend.floats(query), backend.floats(key), backend.floats(value)] as const;
+  const firstKeys = firstKey && backend.ints(firstKey);
   const dQuery = backend.allocate("float32", B * Tq * Q * D);
   const dKey = backend.allocate("float32", B * Tk * G * D);
   const dValue = backend.allocate("float32", B * Tk * G * D);
   let logSumExp = attrs.logSumExp.take();
   if (!logSumExp) {
     logSumExp = backend.allocate("float32", B * Q * Tq);
-    native.attentionForward(...sizes, ...inputs, dQuery, logSumExp, attrs.firstKeys);
+    native.attentionForward(...sizes, ...inputs, dQuery, logSumExp, firstKeys);
   }
-  native.attentionBackward(...sizes, ...inputs, backend.floats(y), logSumExp, backend.floats(dy), dQuery, dKey, dValue, attrs.firstKeys);
+  native.attentionBackward(...sizes, ...inputs, backend.floats(y), logSumExp, backend.floats(dy), dQuery, dKey, dValue, firstKeys);
   backend.release(logSumExp);
   return [backend.output(query.shape, "float32", dQuery), backend.output(key.shape, "float32", dKey), backend.output(value.shape, "float32", dValue)];
-});
+}
 
-tf.registerGradient({
-  kernelName: "Attention",
-  inputsToSave: ["query", "key", "value"],
-  outputsToSave: [true],
-  gradFunc: (dy, [query, key, value, y], attrs) => {
-    const [dQuery, dKey, dValue] = runKernel<tf.Tensor[]>("AttentionGradient", { query, key, value, y, dy: dy as tf.Tensor }, attrs);
-    return { query: () => dQuery, key: () => dKey, value: () => dValue };
-  },
-});
+for (const [kernelName, optional] of [["Attention", []], ["AttentionFromKeys", ["firstKey"]]] as const) {
+  registerNativeKernel(kernelName, forward);
+  tf.registerGradient({
+    kernelName,
+    inputsToSave: ["query", "key", "value", ...optional],
+    outputsToSave: [true],
+    gradFunc: (dy, saved, attrs) => {
+      const [query, key, value] = saved, y = saved[saved.length - 1];
+      const inputs = { query, key, value, y, dy: dy as tf.Tensor };
+      const [dQuery, dKey, dValue] = runKernel<tf.Tensor[]>("AttentionGradient", optional.length > 0 ? { ...inputs, firstKey: saved[3] } : inputs, attrs);
+      return { query: () => dQuery, key: () => dKey, value: () => dValue };
+    },
+  });
+}
+registerNativeKernel("AttentionGradient", backward);

@@ -16,7 +16,7 @@ export function crossEntropy(logits: tf.Tensor, targets: tf.Tensor, lossMask?: t
   const inputs = { logits: [logits, "N V"], targets: [targets, "N", "int32"] } as const;
   checkShapes("crossEntropy", lossMask ? { ...inputs, lossMask: [lossMask, "N"] } : inputs);
   if (!hasNativeKernel("MaskedCrossEntropy")) return composedCrossEntropy(logits, targets, lossMask);
-  const attrs: CrossEntropyAttrs = { logSumExp: new Kept() };
+  const attrs: CrossEntropyAttrs = { logSumExp: new Kept(), isMasked: lossMask !== undefined };
   return tf.tidy(() => runKernel<tf.Scalar>("MaskedCrossEntropy", { logits, targets, lossMask: lossMask ?? tf.ones([targets.shape[0]]) }, attrs));
 }
 
@@ -56,15 +56,18 @@ function hostMask(targets: Int32Array, mask: Float32Array | undefined, V: number
 interface CrossEntropyAttrs {
   /** of each row of logits, [N] */
   readonly logSumExp: Kept;
+  /** whether the mask is the caller's */
+  readonly isMasked: boolean;
 }
 
 registerNativeKernel<CrossEntropyAttrs>("MaskedCrossEntropy", ({ inputs, attrs, backend, native }) => {
   const [N, V] = inputs.logits.shape;
   const [targets, mask] = [backend.ints(inputs.targets), backend.floats(inputs.lossMask)];
-  checkRange("crossEntropy", "targets", targets, V, (n) => mask[n] !== 0);
+  const hostTargets = backend.hostValues(inputs.targets, "int32"), hostMask = backend.hostValues(inputs.lossMask, "float32");
+  if (hostTargets && (hostMask || !attrs.isMasked)) checkRange("crossEntropy", "targets", hostTargets, V, hostMask && ((n) => hostMask[n] !== 0));
   const logSumExp = backend.allocate("float32", N);
   const nats = backend.allocate("float32", 1);
-  nats[0] = native.crossEntropyForward(N, V, backend.floats(inputs.logits), targets, mask, logSumExp);
+  native.crossEntropyForward(N, V, backend.floats(inputs.logits), targets, mask, logSumExp, nats);
   attrs.logSumExp.keep(backend, logSumExp);
   return backend.output([], "float32", nats);
 });
@@ -75,10 +78,12 @@ registerNativeKernel<CrossEntropyAttrs>("MaskedCrossEntropyGradient", ({ inputs,
   let logSumExp = attrs.logSumExp.take();
   if (!logSumExp) {
     logSumExp = backend.allocate("float32", N);
-    native.crossEntropyForward(N, V, logits, targets, mask, logSumExp);
+    const nats = backend.allocate("float32", 1);
+    native.crossEntropyForward(N, V, logits, targets, mask, logSumExp, nats);
+    backend.release(nats);
   }
   const dLogits = backend.allocate("float32", N * V);
-  native.crossEntropyBackward(N, V, backend.floats(inputs.dy)[0], logits, targets, mask, logSumExp, dLogits);
+  native.crossEntropyBackward(N, V, backend.floats(inputs.dy), logits, targets, mask, logSumExp, dLogits);
   backend.release(logSumExp);
   return backend.output([N, V], "float32", dLogits);
 });

@@ -1,9 +1,10 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { adamwStep, globalNorm } from "./adamw.ts";
 import { attention } from "./attention.ts";
+import { choiceOps } from "./choiceOps.ts";
 import { combine } from "./combine.ts";
 import { crossEntropy } from "./crossEntropy.ts";
-import { dispatch, planDispatch } from "./dispatch.ts";
+import { dispatch, planDispatch, withoutUnusedSlots, type DispatchPlan } from "./dispatch.ts";
 import { embedding } from "./embedding.ts";
 import { expertFeedForward } from "./expertFeedForward.ts";
 import { feedForwardKinds, type FeedForwardKind } from "./feedForwardKinds.ts";
@@ -34,6 +35,9 @@ const sums = (terms: number, reason: string): ErrorBound => {
 };
 
 const numberOf = (setting: number | boolean | string | undefined): number => Number(setting ?? 0);
+
+/** A plan with as many slots on a device as on the host. */
+const usedPlan = (ids: tf.Tensor, numExperts: number | boolean | string | undefined): DispatchPlan => withoutUnusedSlots(planDispatch(ids, numberOf(numExperts)));
 
 /** Every op of the toolkit: tests check each on each backend against tests/ops/definitions.ts, benchmarks time it. */
 export const opTable: readonly OpDescription[] = [
@@ -149,7 +153,7 @@ export const opTable: readonly OpDescription[] = [
     ],
     largeSample: sample("3000 tokens", { ids: choices(3000, 4, [-1, ...everyExpert(64)], 26) }, { numExperts: 64 }),
     run: ({ ids }, { numExperts }) => {
-      const plan = planDispatch(ids, numberOf(numExperts));
+      const plan = usedPlan(ids, numExperts);
       return [plan.offsets, plan.slotToken, plan.tokenSlot];
     },
     differentiable: [], differentiableOutputs: [], errorBound: exact, flops: () => 0,
@@ -162,7 +166,7 @@ export const opTable: readonly OpDescription[] = [
       sample("choices without an expert", { x: floats([4, 3], 108), ids: exactly([4, 2], [2, -1, -1, -1, 0, 2, -1, 0]) }, { numExperts: 3 }),
     ],
     largeSample: sample("700 tokens", { x: floats([700, 67], 30), ids: choices(700, 3, [-1, ...everyExpert(8)], 31) }, { numExperts: 8 }),
-    run: ({ x, ids }, { numExperts }) => [dispatch(x, planDispatch(ids, numberOf(numExperts)))],
+    run: ({ x, ids }, { numExperts }) => [dispatch(x, usedPlan(ids, numExperts))],
     differentiable: ["x"], differentiableOutputs: [0], errorBound: exact, flops: () => 0,
   },
   {
@@ -186,7 +190,7 @@ export const opTable: readonly OpDescription[] = [
       sample("choices without an expert", { rows: floats([4, 3], 109), weights: floats([4, 2], 110), ids: exactly([4, 2], [2, -1, -1, -1, 0, 2, -1, 0]) }, { numExperts: 3 }),
     ],
     largeSample: sample("700 tokens", { rows: floats([2100, 67], 45), weights: floats([700, 3], 46), ids: choices(700, 3, everyExpert(8), 47) }, { numExperts: 8 }),
-    run: ({ rows, weights, ids }, { numExperts }) => [combine(rows, weights, planDispatch(ids, numberOf(numExperts)))],
+    run: ({ rows, weights, ids }, { numExperts }) => [combine(rows, weights, usedPlan(ids, numExperts))],
     differentiable: ["rows", "weights"], differentiableOutputs: [0],
     errorBound: sums(64, "a sum over K; the weights' gradient is one over C"),
     flops: ({ inputs }) => 2 * sizeOf(inputs.rows.shape),
@@ -300,9 +304,10 @@ export const opTable: readonly OpDescription[] = [
       sample("one value", { a: floats([1], 64) }),
     ],
     largeSample: sample("70000 values", { a: floats([70, 1000], 65), b: floats([33], 66) }),
-    run: (inputs) => [tf.scalar(globalNorm(Object.values(inputs)))],
+    run: (inputs) => [globalNorm(Object.values(inputs))],
     differentiable: [], differentiableOutputs: [],
     errorBound: sums(1, "accumulated in double, rounded once"),
     flops: ({ inputs }) => Object.values(inputs).reduce((sum, { shape }) => sum + 2 * sizeOf(shape), 0),
   },
+  ...choiceOps,
 ];

@@ -83,7 +83,7 @@ registerNativeKernel<RotaryAttrs>("Rotary", ({ inputs: { x }, attrs, backend, na
   const [B, T, heads, D] = x.shape;
   const { cos, sin } = anglesOf(T, D, attrs.base, attrs.startPosition);
   const y = backend.allocate("float32", B * T * heads * D);
-  native.rotary(B, T, heads, D, attrs.isInverse, backend.floats(x), cos, sin, y);
+  native.rotary(B, T, heads, D, attrs.isInverse, backend.floats(x), backend.constant(cos), backend.constant(sin), y);
   return backend.activation(x.shape, "float32", y);
 });
 

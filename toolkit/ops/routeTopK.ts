@@ -36,9 +36,13 @@ export function routeTopK(logits: tf.Tensor, settings: RouteTopKSettings): TopKR
     });
   }
   if (!hasNativeKernel("RouteTopK")) return composedRouteTopK(logits, settings);
-  const attrs: RouteTopKAttrs = { ...settings, ids: new Int32Array(logits.shape[0] * K) };
-  const [weights, probabilities] = runKernel<[tf.Tensor2D, tf.Tensor2D]>("RouteTopK", { logits }, attrs);
-  return { ids: tf.tensor2d(attrs.ids, [logits.shape[0], K], "int32"), weights, probabilities };
+  return tf.tidy(() => {
+    const choice: ChooseTopKAttrs = { ...settings, logits };
+    const [ids, ...values] = runKernel<[tf.Tensor2D, tf.Tensor2D, tf.Tensor2D]>("ChooseTopK", {}, choice);
+    const attrs: RouteTopKAttrs = { ...settings, values };
+    const [weights, probabilities] = runKernel<[tf.Tensor2D, tf.Tensor2D]>("RouteTopK", { logits, ids }, attrs);
+    return { ids, weights, probabilities };
+  });
 }
 
 /** routeTopK out of tfjs ops, for backends without the kernel. */
@@ -55,35 +59,48 @@ function composedRouteTopK(logits: tf.Tensor, { expertsPerToken, renormalize }: 
   });
 }
 
-interface RouteTopKAttrs extends RouteTopKSettings {
-  /** Filled by the kernel, [N, K]. Not one of its outputs: tfjs would look for a gradient through whatever uses it. */
-  readonly ids: Int32Array;
+interface ChooseTopKAttrs extends RouteTopKSettings {
+  /** Not an input of the kernel: tfjs would look for a gradient through whatever uses the ids. */
+  readonly logits: tf.Tensor;
 }
 
-registerNativeKernel<RouteTopKAttrs>("RouteTopK", ({ inputs: { logits }, attrs, backend, native }) => {
+/** All three results, off the tape. */
+registerNativeKernel<ChooseTopKAttrs>("ChooseTopK", ({ attrs: { logits, expertsPerToken: K, renormalize }, backend, native }) => {
   const [N, E] = logits.shape;
-  const { expertsPerToken: K, renormalize, ids } = attrs;
+  const ids = backend.allocate("int32", N * K);
   const weights = backend.allocate("float32", N * K);
   const probabilities = backend.allocate("float32", N * E);
   native.routeTopKForward(N, E, K, renormalize, backend.floats(logits), ids, weights, probabilities);
-  return [backend.output([N, K], "float32", weights), backend.output([N, E], "float32", probabilities)];
+  return [backend.output([N, K], "int32", ids), backend.output([N, K], "float32", weights), backend.output([N, E], "float32", probabilities)];
 });
 
+interface RouteTopKAttrs extends RouteTopKSettings {
+  /** weights and probabilities as ChooseTopK computed them */
+  readonly values: readonly tf.Tensor[];
+}
+
+/** Puts what ChooseTopK computed on the tape: its outputs share the data. */
+registerNativeKernel<RouteTopKAttrs>("RouteTopK", ({ attrs: { values }, backend }) => values.map(({ dataId, shape, dtype }) => {
+  backend.incRef(dataId);
+  return { dataId, shape, dtype };
+}));
+
 registerNativeKernel<RouteTopKAttrs>("RouteTopKGradient", ({ inputs, attrs, backend, native }) => {
-  const { weights, probabilities, dWeights, dProbabilities } = inputs;
+  const { ids, weights, probabilities, dWeights, dProbabilities } = inputs;
   const [N, E] = probabilities.shape;
-  const { expertsPerToken: K, renormalize, ids } = attrs;
+  const { expertsPerToken: K, renormalize } = attrs;
   const dLogits = backend.allocate("float32", N * E);
-  native.routeTopKBackward(N, E, K, renormalize, ids, backend.floats(weights), backend.floats(probabilities),
+  native.routeTopKBackward(N, E, K, renormalize, backend.ints(ids), backend.floats(weights), backend.floats(probabilities),
     backend.floats(dWeights), backend.floats(dProbabilities), dLogits);
   return backend.output([N, E], "float32", dLogits);
 });
 
 tf.registerGradient({
   kernelName: "RouteTopK",
+  inputsToSave: ["ids"],
   outputsToSave: [true, true],
-  gradFunc: (dy, [weights, probabilities], attrs) => {
+  gradFunc: (dy, [ids, weights, probabilities], attrs) => {
     const [dWeights, dProbabilities] = dy as tf.Tensor[];
-    return { logits: () => runKernel("RouteTopKGradient", { weights, probabilities, dWeights, dProbabilities }, attrs) };
+    return { logits: () => runKernel("RouteTopKGradient", { ids, weights, probabilities, dWeights, dProbabilities }, attrs) };
   },
 });

@@ -1,12 +1,12 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { hasNativeKernel, registerNativeKernel } from "../backend/nativeKernel.ts";
-import type { NativeBackend } from "../backend/storage.ts";
 import { oneHotRows } from "./oneHotRows.ts";
 import { Kept, runKernel } from "./runKernel.ts";
 import { checkShapes } from "./shapes.ts";
 
 /** Load-balancing loss of one layer without its weight α: E · Σᵢ fᵢ·Pᵢ, where fᵢ is the share of the assignments
- *  that went to expert i (no gradient) and Pᵢ the mean router probability of expert i. Perfect balance gives 1.
+ *  that went to expert i (no gradient) and Pᵢ the mean router probability of expert i. Perfect balance gives 1; without any
+ *  assignment it is 0.
  *  @param ids chosen experts, [N, K] int32, from 0 to E − 1, or −1 for no choice
  *  @param probabilities [N, E] float32
  *  @param tokenMask [N] float32, 0 for padding tokens: they count neither in f nor in P
@@ -28,8 +28,9 @@ function composedBalanceLoss(ids: tf.Tensor, probabilities: tf.Tensor, tokenMask
     const numTokens = tf.sum(mask);
     const perToken = tf.sum(tf.reshape(oneHotRows(tf.reshape(ids, [N * K]), E), [N, K, E]), 1);
     const counts = tf.sum(tf.mul(perToken, mask), 0);
-    const share = tf.div(counts, tf.sum(counts));
-    const meanProbability = tf.div(tf.sum(tf.mul(probabilities, mask), 0), numTokens);
+    // Where nothing counts both sums are 0, and so are their quotients and the gradient.
+    const share = tf.div(counts, tf.maximum(tf.sum(counts), 1e-20));
+    const meanProbability = tf.div(tf.sum(tf.mul(probabilities, mask), 0), tf.maximum(numTokens, 1e-20));
     return tf.mul(tf.sum(tf.mul(share, meanProbability)), E);
   });
 }
@@ -60,19 +61,14 @@ interface BalanceLossAttrs {
   readonly share: Kept;
 }
 
-function scalar(backend: NativeBackend, value: number): tf.TensorInfo {
-  const values = backend.allocate("float32", 1);
-  values[0] = value;
-  return backend.output([], "float32", values);
-}
-
 registerNativeKernel<BalanceLossAttrs>("BalanceLoss", ({ inputs, attrs, backend, native }) => {
   const { ids, probabilities } = inputs;
   const [N, K] = ids.shape, E = probabilities.shape[1];
   const share = backend.allocate("float32", E);
-  const loss = native.balanceLossForward(N, K, E, backend.ints(ids), backend.floats(probabilities), backend.floats(inputs.tokenMask), share);
+  const loss = backend.allocate("float32", 1);
+  native.balanceLossForward(N, K, E, backend.ints(ids), backend.floats(probabilities), backend.floats(inputs.tokenMask), share, loss);
   attrs.share.keep(backend, share);
-  return scalar(backend, loss);
+  return backend.output([], "float32", loss);
 });
 
 registerNativeKernel<BalanceLossAttrs>("BalanceLossGradient", ({ inputs, attrs, backend, native }) => {
@@ -82,23 +78,27 @@ registerNativeKernel<BalanceLossAttrs>("BalanceLossGradient", ({ inputs, attrs, 
   let share = attrs.share.take();
   if (!share) {
     share = backend.allocate("float32", E);
-    native.balanceLossForward(N, K, E, backend.ints(ids), backend.floats(probabilities), mask, share);
+    const loss = backend.allocate("float32", 1);
+    native.balanceLossForward(N, K, E, backend.ints(ids), backend.floats(probabilities), mask, share, loss);
+    backend.release(loss);
   }
   const dProbabilities = backend.allocate("float32", N * E);
-  native.balanceLossBackward(N, E, backend.floats(dy)[0], share, mask, dProbabilities);
+  native.balanceLossBackward(N, E, backend.floats(dy), share, mask, dProbabilities);
   backend.release(share);
   return backend.output([N, E], "float32", dProbabilities);
 });
 
 registerNativeKernel("ZLoss", ({ inputs, backend, native }) => {
   const [N, E] = inputs.logits.shape;
-  return scalar(backend, native.zLossForward(N, E, backend.floats(inputs.logits), backend.floats(inputs.tokenMask)));
+  const loss = backend.allocate("float32", 1);
+  native.zLossForward(N, E, backend.floats(inputs.logits), backend.floats(inputs.tokenMask), loss);
+  return backend.output([], "float32", loss);
 });
 
 registerNativeKernel("ZLossGradient", ({ inputs, backend, native }) => {
   const [N, E] = inputs.logits.shape;
   const dLogits = backend.allocate("float32", N * E);
-  native.zLossBackward(N, E, backend.floats(inputs.dy)[0], backend.floats(inputs.logits), backend.floats(inputs.tokenMask), dLogits);
+  native.zLossBackward(N, E, backend.floats(inputs.dy), backend.floats(inputs.logits), backend.floats(inputs.tokenMask), dLogits);
   return backend.output([N, E], "float32", dLogits);
 });
 

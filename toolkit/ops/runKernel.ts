@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { KeptValues, NativeBackend } from "../backend/storage.ts";
+import type { Floats } from "../backend/arrays.ts";
+import type { KernelStorage, KeptValues } from "../backend/kernelStorage.ts";
 
 /** Runs one of our kernels on the current backend, recorded on tfjs's tape. tfjs types attributes as plain values; ours
  *  also hold what the backward pass needs, which it hands on untouched. */
@@ -12,26 +13,26 @@ export function runKernel<Output extends tf.Tensor | tf.Tensor[]>(name: string, 
  *  backward pass has to compute the values again. */
 export class Kept {
   private readonly isWanted = tf.engine().isTapeOn();
-  private kept: { readonly backend: NativeBackend; readonly values: KeptValues } | undefined;
+  private kept: { readonly backend: KernelStorage; readonly values: KeptValues } | undefined;
 
   /** Called once by the forward kernel, with float32 values from backend.allocate. */
-  keep(backend: NativeBackend, values: Float32Array): void {
+  keep(backend: KernelStorage, values: Floats): void {
     this.hold(backend, values, false);
   }
 
   /** As keep, for what may be rounded: in a scope of withActivationStorage the values are kept in its storage. */
-  keepActivation(backend: NativeBackend, values: Float32Array): void {
+  keepActivation(backend: KernelStorage, values: Floats): void {
     this.hold(backend, values, true);
   }
 
   /** The values, once; the caller releases them. */
-  take(): Float32Array | undefined {
+  take(): Floats | undefined {
     const { kept } = this;
     this.kept = undefined;
     return kept?.backend.takeBack(kept.values);
   }
 
-  private hold(backend: NativeBackend, values: Float32Array, isActivation: boolean): void {
+  private hold(backend: KernelStorage, values: Floats, isActivation: boolean): void {
     if (this.isWanted) this.kept = { backend, values: backend.keep(values, isActivation) };
     else backend.release(values);
   }

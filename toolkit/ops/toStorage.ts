@@ -70,10 +70,7 @@ registerNativeKernel<ToStorageAttrs>("ToStorage", ({ inputs: { x }, attrs: { sto
     backend.incRef(x.dataId);
     return { dataId: x.dataId, shape: x.shape, dtype: x.dtype };
   }
-  const values = backend.floats(x);
-  const copy = backend.allocate("float32", values.length);
-  copy.set(values);
-  return backend.stored(x.shape, copy, storage);
+  return backend.stored(x.shape, backend.copyOf("float32", backend.floats(x)), storage);
 });
 
 tf.registerGradient({

@@ -96,7 +96,13 @@ export interface LayerCounts {
   readonly counts: Float64Array;
 }
 
-/** Judges each step before its update. */
+/** Largest loss and gradient norm of a step whose update is to be made; both float32. */
+export interface StepLimits {
+  readonly lossNats: number;
+  readonly gradientNorm: number;
+}
+
+/** Judges each step: limits() before its values are known, so that a device can hold back the update, the rest after. */
 export class GradientMonitor {
   private readonly config: MonitorConfig;
   private losses: number[] = [];
@@ -105,6 +111,14 @@ export class GradientMonitor {
 
   constructor(config: MonitorConfig) {
     this.config = config;
+  }
+
+  /** What the next step's values must not exceed; NaN and infinity always do. */
+  limits(): StepLimits {
+    const { onSpike, lossSpikeFactor, gradientSpikeFactor } = this.config;
+    const limit = (window: readonly number[], factor: number): number =>
+      floatUpTo(Math.min(largestFloat, (onSpike === "record" ? undefined : this.spikeThreshold(window, factor)) ?? largestFloat));
+    return { lossNats: limit(this.losses, lossSpikeFactor), gradientNorm: limit(this.gradientNorms, gradientSpikeFactor) };
   }
 
   /** @returns undefined for a usual step; its values then belong to what later ones are compared with */
@@ -120,7 +134,7 @@ export class GradientMonitor {
   judgeGradients(norm: number, gradients: ReadonlyMap<string, tf.Tensor>): Finding | undefined {
     const { onNotFinite, onSpike, gradientSpikeFactor } = this.config;
     if (!Number.isFinite(norm)) {
-      const bad = [...gradients].find(([, gradient]) => !Number.isFinite(globalNorm([gradient])));
+      const bad = [...gradients].find(([, gradient]) => !Number.isFinite(valueOf(globalNorm([gradient]))));
       return { event: "gradientNotFinite", action: onNotFinite, what: `the gradient of ${bad?.[0] ?? "a weight"} holds NaN or infinite values`, weight: bad?.[0], value: null };
     }
     const spike = this.spikeIn("gradient norm", norm, this.gradientNorms, gradientSpikeFactor);
@@ -128,18 +142,24 @@ export class GradientMonitor {
     return spike && { event: "gradientSpike", action: onSpike, ...spike };
   }
 
-  /** Measures the gradient norm of each weight, where this step is one to measure.
-   *  @param gradients of trained weights; one without a gradient has the norm 0
+  /** Whether the gradient norms of the weights are to be measured in this step. */
+  measuresIn(step: number): boolean {
+    const { gradientNormsEvery } = this.config;
+    return gradientNormsEvery > 0 && step % gradientNormsEvery === 0;
+  }
+
+  /** Looks for dead weights, where this step is one to measure.
+   *  @param gradientNorms of trained weights; one without a gradient has the norm 0
    *  @param expertCounts a weight of experts counts as dead only while every expert of its layer got tokens
    *  @returns the norms by weight, and what is newly dead */
-  measure(step: number, weights: Iterable<string>, gradients: ReadonlyMap<string, tf.Tensor>, expertCounts: readonly LayerCounts[]): { norms: Record<string, number>; findings: Finding[] } | undefined {
+  measure(step: number, weights: Iterable<string>, gradientNorms: ReadonlyMap<string, number>, expertCounts: readonly LayerCounts[]): { norms: Record<string, number>; findings: Finding[] } | undefined {
     const { gradientNormsEvery, deadNorm, deadSteps } = this.config;
-    if (gradientNormsEvery === 0 || step % gradientNormsEvery !== 0) return undefined;
+    if (!this.measuresIn(step)) return undefined;
     const idleLayers = new Set(expertCounts.filter(({ counts }) => counts.includes(0)).map(({ layer }) => layer));
     const norms: Record<string, number> = {};
     const findings: Finding[] = [];
     for (const name of weights) {
-      const gradient = gradients.get(name), norm = gradient ? globalNorm([gradient]) : 0;
+      const norm = gradientNorms.get(name) ?? 0;
       norms[name] = norm;
       if (norm > deadNorm) { this.deadSince.delete(name); continue; }
       if (idleLayers.has(layerOfExperts(name))) continue;
@@ -164,16 +184,35 @@ export class GradientMonitor {
   }
 
   private spikeIn(name: string, value: number, window: readonly number[], factor: number): Pick<Finding, "what" | "value" | "threshold"> | undefined {
-    // With fewer values a quantile says little.
-    if (window.length < Math.ceil(this.config.spikeWindow / 4)) return undefined;
-    const threshold = factor * quantile(window, this.config.spikeQuantile);
-    return value > threshold ? { what: `the ${name} is ${value}, more than ${factor} times what is usual`, value, threshold } : undefined;
+    const threshold = this.spikeThreshold(window, factor);
+    return threshold !== undefined && value > threshold ? { what: `the ${name} is ${value}, more than ${factor} times what is usual`, value, threshold } : undefined;
+  }
+
+  /** undefined while fewer values are known than a quantile needs to say something */
+  private spikeThreshold(window: readonly number[], factor: number): number | undefined {
+    return window.length < Math.ceil(this.config.spikeWindow / 4) ? undefined : factor * quantile(window, this.config.spikeQuantile);
   }
 
   private remember(window: number[], value: number): void {
     window.push(value);
     if (window.length > this.config.spikeWindow) window.shift();
   }
+}
+
+/** Largest finite float32. */
+const largestFloat = (2 - 2 ** -23) * 2 ** 127;
+
+/** The largest float32 that is not above a positive value: a float32 exceeds both or neither. */
+function floatUpTo(value: number): number {
+  const nearest = Float32Array.of(value);
+  if (nearest[0] > value) new Uint32Array(nearest.buffer)[0] -= 1;
+  return nearest[0];
+}
+
+function valueOf(scalar: tf.Scalar): number {
+  const [value] = scalar.dataSync<"float32">();
+  scalar.dispose();
+  return value;
 }
 
 /** The layer whose experts a weight belongs to; −1 for any other weight. */

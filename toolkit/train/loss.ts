@@ -13,7 +13,7 @@ export interface BatchLossOptions {
   /** Source of noise, jitter and dropout; present in training only. */
   readonly random?: RandomSource;
   /** as in RouterLossInput */
-  readonly earlierCounts?: readonly Float64Array[];
+  readonly earlierCounts?: readonly tf.Tensor1D[];
   /** This batch's share of the targets that count in its optimizer step; 1 by default */
   readonly lossShare?: number;
   /** This batch's share of the tokens without padding in its optimizer step; 1 by default */

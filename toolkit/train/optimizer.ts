@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { TrainingError } from "../errors.ts";
-import { adamwStep, globalNorm, type AdamwParameter } from "../ops/adamw.ts";
+import { adamwStep, clipByGlobalNorm, type AdamwParameter } from "../ops/adamw.ts";
 import { parameterSettings, type DecaySettings, type ParameterSettings } from "./parameterGroups.ts";
 import { defaultRecipe, type Recipe } from "./recipe.ts";
 
@@ -28,27 +28,22 @@ export class AdamW {
     }
   }
 
-  /** Updates the weights in place. A weight without a gradient stays as it is, and so do its moments.
+  /** What update() scales the gradients with so that their norm is at most maxGradientNorm. */
+  clip(gradients: ReadonlyMap<string, tf.Tensor>): { norm: tf.Scalar; gradientScale: tf.Scalar } {
+    return clipByGlobalNorm([...gradients.values()], this.settings.maxGradientNorm);
+  }
+
+  /** Updates the weights in place, without waiting for a device. A weight without a gradient stays as it is, and so do its moments.
    *  @param gradients by the weight's name
    *  @param step 1-based number of this update, for the bias correction
    *  @param learningRate of groups with learningRateRatio 1
-   *  @param norm L2 norm over all gradients, where it is known already
-   *  @returns the norm, before clipping
-   *  @throws TrainingError E_GRADIENT_NOT_FINITE; the weights are then untouched */
-  update(gradients: ReadonlyMap<string, tf.Tensor>, step: number, learningRate: number, norm: number = globalNorm([...gradients.values()])): number {
-    const { beta1, beta2, adamEpsilon: epsilon, maxGradientNorm } = this.settings;
-    if (!Number.isFinite(norm)) {
-      throw new TrainingError({
-        code: "E_GRADIENT_NOT_FINITE", what: `the gradient norm of step ${step} is ${norm}`, why: "updating with it would destroy the weights",
-        fix: "lower learningRate, lengthen warmupSteps, and go on from the last checkpoint",
-      });
-    }
-    const gradientScale = norm <= maxGradientNorm ? 1 : maxGradientNorm / norm;
+   *  @param gradientScale of clip(); where it is NaN, as of gradients that are not finite, all weights and moments stay as they are */
+  update(gradients: ReadonlyMap<string, tf.Tensor>, step: number, learningRate: number, gradientScale: tf.Scalar): void {
+    const { beta1, beta2, adamEpsilon: epsilon } = this.settings;
     // One call for all weights of one learning rate; without groups that is one call.
     for (const [ratio, parameters] of this.byLearningRate(gradients)) {
       adamwStep(parameters, { learningRate: learningRate * ratio, beta1, beta2, epsilon, step, gradientScale });
     }
-    return norm;
   }
 
   private byLearningRate(gradients: ReadonlyMap<string, tf.Tensor>): Map<number, AdamwParameter[]> {

@@ -1,12 +1,12 @@
 import type { StepRecord } from "./metrics.ts";
 import type { Recipe } from "./recipe.ts";
-import type { StepGradients } from "./stepGradients.ts";
+import type { StepMeasures } from "./stepGradients.ts";
 
 /** What the trainer knows of a step beside what was measured in it. */
-type StepFacts = Pick<StepRecord, "step" | "tokens" | "flops" | "seconds" | "learningRate" | "gradientNorm" | "gradientNorms"> & { readonly stepSeconds: number; /** whether experts take only so many tokens */ readonly isLimited: boolean };
+type StepFacts = Pick<StepRecord, "step" | "tokens" | "flops" | "seconds" | "learningRate" | "gradientNorm" | "gradientNorms"> & { /** in the step */ readonly stepTokens: number; readonly stepSeconds: number; /** whether experts take only so many tokens */ readonly isLimited: boolean };
 
 /** The line of metrics.jsonl for a step. */
-export function stepRecord({ stepSeconds, isLimited, gradientNorms, ...facts }: StepFacts, measured: StepGradients, { parameterGroups }: Recipe): StepRecord {
+export function stepRecord({ stepTokens, stepSeconds, isLimited, gradientNorms, ...facts }: StepFacts, measured: StepMeasures, { parameterGroups }: Recipe): StepRecord {
   const { lossNats, balanceLoss, zLoss, sequenceBalanceLoss, routerOwnLoss, expertCounts, tokenEntropy, dropRate } = measured;
   const expertLoad = expertCounts.map(({ counts }) => shares(counts));
   const routers = expertLoad.map((load, row) => ({
@@ -17,7 +17,7 @@ export function stepRecord({ stepSeconds, isLimited, gradientNorms, ...facts }: 
   return {
     kind: "step", ...facts, lossNats, balanceLoss, zLoss, ...(sequenceBalanceLoss !== undefined && { sequenceBalanceLoss }),
     ...(routerOwnLoss !== undefined && { routerOwnLoss }), ...(groups.length > 0 && { groupLearningRates: Object.fromEntries(groups) }),
-    ...(gradientNorms && { gradientNorms }), tokensPerSecond: measured.tokens / stepSeconds, expertLoad,
+    ...(gradientNorms && { gradientNorms }), tokensPerSecond: stepTokens / stepSeconds, expertLoad,
     maxVio: routers.length === 0 ? 0 : routers.reduce((sum, { maxVio }) => sum + maxVio, 0) / routers.length, routers,
   };
 }

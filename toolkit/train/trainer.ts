@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
+import * as tf from "@tensorflow/tfjs-core";
 import { TokenBatches, type Batch } from "../data/batches.ts";
 import type { BatchSource } from "../data/batchSource.ts";
 import { ConfigError, DataError, TrainingError } from "../errors.ts";
@@ -15,9 +16,10 @@ import type { EvaluationRecord, EventRecord, MetricsLog, StepRecord } from "./me
 import { AdamW } from "./optimizer.ts";
 import { recipe as wholeRecipe, type Recipe, type RecipeSettings } from "./recipe.ts";
 import { checkpointFolder, checkpointToResume, openRunFolder, type IfExists } from "./runFolder.ts";
-import { stepGradients, type StepGradients } from "./stepGradients.ts";
+import { launchStep, type LaunchedStep, type StepMeasures } from "./stepGradients.ts";
 import { stepRecord } from "./stepRecord.ts";
 import { learningRateAt } from "./schedule.ts";
+import { allowedScale } from "./updateGuard.ts";
 import { bestValidation, isPatienceOver, type ValidationPoint } from "./validationHistory.ts";
 
 export interface TrainingData {
@@ -86,6 +88,11 @@ export async function train(model: Transformer, data: TrainingData, settings: Re
     run.dispose();
     await options.onEnd?.(result);
   }
+}
+
+/** A step that was made. */
+interface JudgedStep extends Pick<StepRecord, "gradientNorm" | "gradientNorms"> {
+  readonly measured: StepMeasures;
 }
 
 class Run {
@@ -210,23 +217,23 @@ class Run {
     const batches = await this.nextBatches();
     if (batches.length === 0) { this.hasDataEnded = true; return; }
     const { precision, seed, routerEntropyEvery } = this.recipe, step = this.step + 1;
-    const measured = await stepGradients(this.model, batches, this.optimizer.trained, {
+    const launched = launchStep(this.model, batches, this.optimizer.trained, {
       precision, seed, randomStream: this.randomStream, withEntropy: routerEntropyEvery > 0 && step % routerEntropyEvery === 0,
     });
     this.randomStream += batches.length;
-    this.tokens += measured.tokens;
-    let update: ReturnType<Run["update"]>;
-    try {
-      update = this.update(measured, step);
-    } finally {
-      for (const gradient of measured.gradients.values()) gradient.dispose();
-    }
+    this.tokens += launched.tokens;
+    const learningRate = learningRateAt(step, this.recipe);
+    const judged = await this.update(launched, step, learningRate);
     const stepSeconds = (performance.now() - startedMs) / 1000;
     this.seconds += stepSeconds;
-    if (!update) return;
+    if (!judged) return;
+    const { measured, ...norms } = judged;
     this.recentLosses = [...this.recentLosses, measured.lossNats].slice(-recentSteps);
     const { tokens, seconds } = this;
-    const record = stepRecord({ step, tokens, seconds, flops: tokens * this.flopsPerToken, stepSeconds, isLimited: this.model.config.moe.capacity.kind !== "dropless", ...update }, measured, this.recipe);
+    const record = stepRecord({
+      step, tokens, seconds, flops: tokens * this.flopsPerToken, stepTokens: launched.tokens, stepSeconds, learningRate,
+      isLimited: this.model.config.moe.capacity.kind !== "dropless", ...norms,
+    }, measured, this.recipe);
     this.log?.append(record);
     this.options.onStep?.(record, this.recipe);
   }
@@ -242,21 +249,28 @@ class Run {
     return batches;
   }
 
-  /** Judges the step, then changes the weights.
+  /** Changes the weights unless the step exceeds the monitor's limits, then reads what was measured and judges it by the same
+   *  limits: so a device is waited for once a step, when all its work is on the way.
    *  @returns undefined when the weights stayed as they were */
-  private update(measured: StepGradients, step: number): { learningRate: number; gradientNorm: number; gradientNorms?: Record<string, number> } | undefined {
-    const { gradients, lossNats, expertCounts } = measured;
-    if (!this.react(this.monitor.judgeLoss(lossNats), step)) return undefined;
-    const gradientNorm = globalNorm([...gradients.values()]);
-    if (!this.react(this.monitor.judgeGradients(gradientNorm, gradients), step)) return undefined;
-    const layers = this.monitor.measure(step, this.optimizer.trained.keys(), gradients, expertCounts);
-    for (const finding of layers?.findings ?? []) this.record(finding, step);
-    const learningRate = learningRateAt(step, this.recipe);
-    this.optimizer.update(gradients, this.updates + 1, learningRate, gradientNorm);
-    this.model.afterStep(expertCounts.map(({ counts }) => counts));
-    this.updates += 1;
-    this.step = step;
-    return { learningRate, gradientNorm, ...(layers && { gradientNorms: layers.norms }) };
+  private async update({ gradients, lossNats, read }: LaunchedStep, step: number, learningRate: number): Promise<JudgedStep | undefined> {
+    const { norm, gradientScale } = this.optimizer.clip(gradients);
+    const allowed = allowedScale(gradientScale, { lossNats, gradientNorm: norm }, this.monitor.limits());
+    const names = this.monitor.measuresIn(step) ? [...gradients.keys()] : [];
+    const norms = tf.tidy(() => tf.stack([norm, ...names.map((name) => globalNorm([gradients.get(name) as tf.Tensor]))]));
+    try {
+      this.optimizer.update(gradients, this.updates + 1, learningRate, allowed);
+      const [measured, [gradientNorm, ...ofWeights]] = await Promise.all([read(), norms.data<"float32">()]);
+      if (!this.react(this.monitor.judgeLoss(measured.lossNats), step)) return undefined;
+      if (!this.react(this.monitor.judgeGradients(gradientNorm, gradients), step)) return undefined;
+      const layers = this.monitor.measure(step, this.optimizer.trained.keys(), new Map(names.map((name, i) => [name, ofWeights[i]])), measured.expertCounts);
+      for (const finding of layers?.findings ?? []) this.record(finding, step);
+      this.model.afterStep(measured.expertCounts.map(({ counts }) => counts));
+      this.updates += 1;
+      this.step = step;
+      return { measured, gradientNorm, ...(layers && { gradientNorms: layers.norms }) };
+    } finally {
+      tf.dispose([...gradients.values(), lossNats, norm, gradientScale, allowed, norms]);
+    }
   }
 
   /** Does what the finding's policy says.

@@ -26,7 +26,8 @@ const stepInputs: Readonly<Record<string, Inputs>> = {
   queryKeyValue: projectionInputs([N, C, C, C, C]),
   attention: attentionInputs([B, T, T, heads, heads, C / heads]),
   routeTopK: { logits: floats([N, E], 93, 4) },
-  planDispatch: { ids },
+  planDispatch: { ids }, selectExperts: { scores: floats([N, E], 110), bias: floats([E], 111) }, chosenScores: { scores: floats([N, E], 112), ids }, countChoices: { ids },
+  limitChoices: { ids, weights: floats([N, K], 113) },
   dispatch: { x: floats([N, C], 94), ids },
   groupedMatmul: { rows: floats([N * K, C], 95), weights: floats([E, C, H], 96), offsets: exactly([E + 1], everyExpert(E + 1).map((e) => (e * N * K) / E)) },
   combine: { rows: floats([N * K, C], 97), weights: floats([N, K], 98), ids },
@@ -40,7 +41,8 @@ const stepInputs: Readonly<Record<string, Inputs>> = {
   globalNorm: { a: floats([V, C], 106), b: floats([V, C], 107) },
 };
 const stepSettings: Readonly<Record<string, OpSample["settings"]>> = {
-  routeTopK: { expertsPerToken: K, renormalize: true }, planDispatch: { numExperts: E }, dispatch: { numExperts: E }, combine: { numExperts: E },
+  routeTopK: { expertsPerToken: K, renormalize: true }, planDispatch: { numExperts: E }, selectExperts: { expertsPerToken: K },
+  countChoices: { numExperts: E, batchSize: 1 }, limitChoices: { numExperts: E, capacity: (N * K) / E }, dispatch: { numExperts: E }, combine: { numExperts: E },
 };
 
 /** The work of an op, forward and with backward; adamwStep changes its variables in place, as in training. */

@@ -75,7 +75,7 @@ function referenceStep(config: TransformerConfig): { arrays: Map<string, NamedAr
     const { grads } = tf.variableGrads(() => batchLoss(model, batch).total, [...model.parameters().values()]);
     const gradients = new Map(Object.entries(grads).map(([id, gradient]) => [names.get(id) ?? id, gradient]));
     add("expected.gradient", gradients);
-    optimizer.update(gradients, 1, checkedLearningRate);
+    optimizer.update(gradients, 1, checkedLearningRate, optimizer.clip(gradients).gradientScale);
     add("expected.updated", model.parameters());
   });
   optimizer.dispose();

@@ -151,7 +151,7 @@ const makers: Readonly<Record<string, (chance: Chance) => FusedCase>> = {
       },
     };
   },
-  globalNorm: (chance) => ({ inputs: { a: calm(chance, [few(chance)]), b: calm(chance, [few(chance), 3]) }, run: ({ a, b }) => [tf.scalar(globalNorm([a, b]))], differentiable: [] }),
+  globalNorm: (chance) => ({ inputs: { a: calm(chance, [few(chance)]), b: calm(chance, [few(chance), 3]) }, run: ({ a, b }) => [globalNorm([a, b])], differentiable: [] }),
 };
 
 export const fusedNames: readonly string[] = Object.keys(makers);

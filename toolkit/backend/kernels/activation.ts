@@ -1,4 +1,5 @@
 import type { TensorInfo } from "@tensorflow/tfjs-core";
+import type { Floats } from "../arrays.ts";
 import type { NativeCall } from "../nativeKernel.ts";
 import type { UnaryName } from "../tensorFunctions.ts";
 import { broadcastLayout } from "./broadcast.ts";
@@ -30,7 +31,7 @@ function spreadsOver(small: readonly number[], large: readonly number[]): boolea
 }
 
 /** Adds the bias and applies the activation to `values`, in place. */
-export function activate(values: Float32Array, shape: number[], { bias, preluActivationWeights }: Activated, { activation, leakyreluAlpha }: ActivationAttrs,
+export function activate(values: Floats, shape: number[], { bias, preluActivationWeights }: Activated, { activation, leakyreluAlpha }: ActivationAttrs,
   { backend, native }: Pick<NativeCall, "backend" | "native">): void {
   if (bias !== undefined) {
     const { rank, layout } = broadcastLayout(shape, bias.shape);

@@ -62,14 +62,12 @@ function addAll(call: NativeCall<unknown, TensorInfo[]>): TensorInfo {
   const [first, ...others] = inputs;
   const { size, rank, layout } = broadcastLayout(first.shape, first.shape);
   if (first.dtype === "int32") {
-    const out = backend.allocate("int32", size);
-    out.set(backend.ints(first));
+    const out = backend.copyOf("int32", backend.ints(first));
     for (const other of others) native.addInts(rank, layout, out, backend.ints(other), out);
     return backend.output(first.shape, "int32", out);
   }
-  const out = backend.allocate("float32", size);
+  const out = others.length === 0 ? backend.copyOf("float32", backend.floats(first)) : backend.allocate("float32", size);
   others.forEach((other, i) => native.add(rank, layout, i === 0 ? backend.floats(first) : out, backend.floats(other), out));
-  if (others.length === 0) out.set(backend.floats(first));
   return backend.activation(first.shape, "float32", out);
 }
 

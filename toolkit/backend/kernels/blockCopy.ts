@@ -1,5 +1,5 @@
+import type { NumericArray } from "../arrays.ts";
 import type { NativeBinding } from "../binding.ts";
-import type { NumericArray } from "../recycler.ts";
 
 /** A side of a copy: element (i0, i1, …) of the block is at offset + Σ i_d · strides[d]. */
 export interface Place {

@@ -1,8 +1,8 @@
 import {
   backend_util, type BatchToSpaceNDAttrs, type MirrorPadAttrs, type PadV2Attrs, type SliceAttrs, type SpaceToBatchNDAttrs, type TensorInfo,
 } from "@tensorflow/tfjs-core";
+import type { NumericArray } from "../arrays.ts";
 import type { NativeCall } from "../nativeKernel.ts";
-import type { NumericArray } from "../recycler.ts";
 import { tensorKernel, type NamedKernel } from "../tensorKernel.ts";
 import { copyBlock, isCopyable } from "./blockCopy.ts";
 import { pad, slice, transpose } from "./layout.ts";

@@ -3,6 +3,7 @@ import {
   type DepthwiseConv2dNativeBackpropFilterAttrs, type DepthwiseConv2dNativeBackpropInputAttrs, type FusedConv2DAttrs, type FusedDepthwiseConv2DAttrs,
   type TensorInfo,
 } from "@tensorflow/tfjs-core";
+import type { Floats } from "../arrays.ts";
 import type { NativeCall } from "../nativeKernel.ts";
 import { tensorKernel, type NamedKernel } from "../tensorKernel.ts";
 import { activate, canActivate, type Activated } from "./activation.ts";
@@ -32,14 +33,14 @@ function infoOf(inShape: readonly number[], filterShape: readonly number[], { st
 }
 
 /** x [B, H, W, C], filter [fH, fW, C, O] */
-function convolve({ x, filter }: Operands, info: ConvInfo, { backend, native }: Tools): Float32Array {
+function convolve({ x, filter }: Operands, info: ConvInfo, { backend, native }: Tools): Floats {
   const y = backend.allocate("float32", sizeOf(info.outShape));
   native.convolve(...windowsOf(info), info.outChannels, backend.floats(x), backend.floats(filter), y);
   return y;
 }
 
 /** x [B, H, W, C], filter [fH, fW, C, M]: channel c makes outputs c · M … c · M + M − 1. */
-function convolveDepthwise({ x, filter }: Operands, info: ConvInfo, { backend, native }: Tools): Float32Array {
+function convolveDepthwise({ x, filter }: Operands, info: ConvInfo, { backend, native }: Tools): Floats {
   const y = backend.allocate("float32", sizeOf(info.outShape));
   native.convolveDepthwise(...windowsOf(info), filter.shape[3], backend.floats(x), backend.floats(filter), y);
   return y;

@@ -1,4 +1,5 @@
 import type { EinsumAttrs, TensorInfo } from "@tensorflow/tfjs-core";
+import type { Floats } from "../arrays.ts";
 import type { NativeCall } from "../nativeKernel.ts";
 import { tensorKernel, type NamedKernel } from "../tensorKernel.ts";
 import { copyBlock } from "./blockCopy.ts";
@@ -9,7 +10,7 @@ type Tools = Pick<Call, "backend" | "native">;
 
 /** An array whose dimensions are named by letters. */
 interface Term {
-  readonly values: Float32Array;
+  readonly values: Floats;
   readonly letters: readonly string[];
   /** true when `values` came from allocate() and isn't a tensor's */
   readonly isOwn: boolean;
@@ -38,8 +39,7 @@ function einsum({ inputs: tensors, attrs, backend, native }: Call): TensorInfo {
   });
   const product = terms.length === 1 ? terms[0] : multiply(tools, terms[0], terms[1], output, sizes);
   const ordered = arranged(tools, product, output, sizes);
-  const values = ordered.isOwn ? ordered.values : backend.allocate("float32", ordered.values.length);
-  if (!ordered.isOwn) values.set(ordered.values);
+  const values = ordered.isOwn ? ordered.values : backend.copyOf("float32", ordered.values);
   return backend.activation(lengths(output), "float32", values);
 }
 

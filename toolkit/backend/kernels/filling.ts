@@ -1,6 +1,6 @@
 import { util, type CastAttrs, type DataType, type FillAttrs, type TensorInfo } from "@tensorflow/tfjs-core";
+import type { NumericType } from "../arrays.ts";
 import type { NativeCall } from "../nativeKernel.ts";
-import type { NumericType } from "../recycler.ts";
 import { tensorKernel, type NamedKernel } from "../tensorKernel.ts";
 import { areNumeric, isNumericType, sizeOf } from "./shape.ts";
 
@@ -11,7 +11,7 @@ type Tools = Pick<NativeCall, "backend">;
 
 function filled({ backend }: Tools, shape: number[], dtype: NumericType, value: number): TensorInfo {
   const out = backend.allocate(dtype, sizeOf(shape));
-  out.fill(value);
+  backend.fill(out, value);
   return backend.output(shape, dtype, out);
 }
 

@@ -18,16 +18,16 @@ class Complexes {
   }
 }
 
-/** The discrete Fourier transform of each row, or its inverse; tfjs's own kernel takes a tensor for every element. */
+/** The discrete Fourier transform of each row, or its inverse, on the host; tfjs's own kernel takes a tensor for every element. */
 function transform({ inputs: { input }, backend }: NativeCall<unknown, Operand>, isInverse: boolean): TensorInfo {
   const parts = backend.data.get(input.dataId).complexTensorInfos;
   const size = sizeOf(input.shape);
   const length = input.shape.at(-1) ?? 1;
-  const [re, im] = [backend.allocate("float32", size), backend.allocate("float32", size)];
-  if (parts !== undefined && size > 0) transformRows(backend.floats(parts.real), backend.floats(parts.imag), length, isInverse, re, im);
+  const [re, im] = [new Float32Array(size), new Float32Array(size)];
+  if (parts !== undefined && size > 0) transformRows(backend.hostCopy(parts.real, "float32"), backend.hostCopy(parts.imag, "float32"), length, isInverse, re, im);
   const result = backend.makeTensorInfo(input.shape, "complex64");
   backend.data.get(result.dataId).complexTensorInfos = {
-    real: backend.output(input.shape, "float32", re), imag: backend.output(input.shape, "float32", im),
+    real: backend.fromHost(input.shape, "float32", re), imag: backend.fromHost(input.shape, "float32", im),
   };
   return result;
 }

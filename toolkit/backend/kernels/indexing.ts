@@ -2,9 +2,11 @@ import {
   backend_util, util, type GatherV2Attrs, type OneHotAttrs, type ScatterNdAttrs, type TensorInfo, type UnsortedSegmentSumAttrs,
 } from "@tensorflow/tfjs-core";
 import { ShapeError } from "../../errors.ts";
+import type { Ints } from "../arrays.ts";
 import type { NativeCall } from "../nativeKernel.ts";
-import type { NativeBackend } from "../storage.ts";
 import { tensorKernel, type NamedKernel } from "../tensorKernel.ts";
+import { copyBlock } from "./blockCopy.ts";
+import { broadcastLayout } from "./broadcast.ts";
 import { areNumeric, isNumericType, sizeOf } from "./shape.ts";
 
 interface GatherInputs {
@@ -17,7 +19,7 @@ function gather({ inputs: { x, indices }, attrs, backend, native }: NativeCall<G
   const { batchSize, outerSize, dimSize, sliceSize, outputShape } =
     backend_util.segment_util.collectGatherOpShapeInfo(tensorLike(x), tensorLike(indices), axis, attrs.batchDims ?? 0);
   const rows = backend.ints(indices);
-  const wrong = rows.find((row) => row < 0 || row >= dimSize);
+  const wrong = backend.hostValues(indices, "int32")?.find((row) => row < 0 || row >= dimSize);
   if (wrong !== undefined) throw outsideDimension(wrong, dimSize);
   const dtype = isNumericType(x.dtype) ? x.dtype : "float32";
   const out = backend.allocate(dtype, sizeOf(outputShape));
@@ -46,29 +48,56 @@ interface ScatterInputs {
 /** Sums updates into a zero tensor of attrs.shape; each row of indices names a place in its first dimensions. */
 function scatterNd({ inputs: { indices, updates }, attrs: { shape }, backend, native }: NativeCall<ScatterNdAttrs, ScatterInputs>): TensorInfo {
   const { sliceRank, numUpdates, sliceSize, strides, outputSize } = backend_util.calculateShapes(updates, indices, shape);
-  const places = placesOf(backend, "scatterND", indices, numUpdates, sliceRank, strides, shape);
-  const dtype = updates.dtype === "int32" ? "int32" : "float32";
-  const out = backend.allocate(dtype, outputSize);
-  if (out instanceof Int32Array) native.scatterAddInts(outputSize / sliceSize, sliceSize, numUpdates, places, backend.ints(updates), out);
-  else native.scatterAdd(outputSize / sliceSize, sliceSize, numUpdates, places, backend.floats(updates), out);
+  const places = placesOf({ backend, native }, "scatterND", { indices, count: numUpdates, sliceRank, strides, shape });
+  if (updates.dtype === "int32") {
+    const sums = backend.allocate("int32", outputSize);
+    native.scatterAddInts(outputSize / sliceSize, sliceSize, numUpdates, places, backend.ints(updates), sums);
+    backend.release(places);
+    return backend.output(shape, "int32", sums);
+  }
+  const sums = backend.allocate("float32", outputSize);
+  native.scatterAdd(outputSize / sliceSize, sliceSize, numUpdates, places, backend.floats(updates), sums);
   backend.release(places);
-  return backend.output(shape, dtype, out);
+  return backend.output(shape, "float32", sums);
 }
 
-/** Numbers of the slices that the rows of indices [count, sliceRank] name, to be released; strides are in slices.
+/** Rows of indices [count, sliceRank] that name slices of a tensor of `shape`; strides are in slices. */
+interface PlaceRows {
+  readonly indices: TensorInfo;
+  readonly count: number;
+  readonly sliceRank: number;
+  readonly strides: readonly number[];
+  readonly shape: readonly number[];
+}
+
+/** Numbers of the slices that the rows name, Σ_d index_d · stride_d, to be released. What lies outside is found where the
+ *  indices are in JavaScript's memory.
  *  @throws ShapeError E_INDEX_OUTSIDE */
-function placesOf(backend: NativeBackend, op: string, indices: TensorInfo, count: number, sliceRank: number, strides: readonly number[], shape: readonly number[]): Int32Array {
-  const rows = backend.ints(indices);
-  const places = backend.allocate("int32", count);
-  for (let i = 0; i < count; i += 1) {
-    places[i] = 0;
-    for (let d = 0; d < sliceRank; d += 1) {
-      const index = rows[i * sliceRank + d];
-      if (index < 0 || index >= shape[d]) throw outside(op, rows.subarray(i * sliceRank, (i + 1) * sliceRank), shape);
-      places[i] += index * strides[d];
-    }
+function placesOf({ backend, native }: Pick<NativeCall, "backend" | "native">, op: string, rows: PlaceRows): Ints {
+  const { indices, count, sliceRank, strides } = rows;
+  checkPlaces(op, backend.hostValues(indices, "int32"), rows);
+  const from = backend.ints(indices);
+  const [places, column, stride] = [backend.allocate("int32", count), backend.allocate("int32", count), backend.allocate("int32", 1)];
+  const each = broadcastLayout([count], [count]), scaled = broadcastLayout([count], [1]);
+  backend.fill(places, 0);
+  for (let d = 0; d < sliceRank; d += 1) {
+    copyBlock(native, [count], { values: from, strides: [sliceRank], offset: d }, { values: column, strides: [1], offset: 0 });
+    backend.fill(stride, strides[d]);
+    native.multiplyInts(scaled.rank, scaled.layout, column, stride, column);
+    native.addInts(each.rank, each.layout, places, column, places);
   }
+  backend.release(column);
+  backend.release(stride);
   return places;
+}
+
+function checkPlaces(op: string, values: Int32Array | undefined, { count, sliceRank, shape }: PlaceRows): void {
+  if (values === undefined) return;
+  for (let i = 0; i < count; i += 1)
+    for (let d = 0; d < sliceRank; d += 1) {
+      const index = values[i * sliceRank + d];
+      if (index < 0 || index >= shape[d]) throw outside(op, values.subarray(i * sliceRank, (i + 1) * sliceRank), shape);
+    }
 }
 
 interface GatherNdInputs {
@@ -79,7 +108,7 @@ interface GatherNdInputs {
 /** Slices of params that the rows of indices name. */
 function gatherNd({ inputs: { params, indices }, backend, native }: NativeCall<unknown, GatherNdInputs>): TensorInfo {
   const [shape, numSlices, sliceSize, strides] = backend_util.prepareAndValidate(params, indices);
-  const places = placesOf(backend, "gatherND", indices, numSlices, strides.length, strides, params.shape);
+  const places = placesOf({ backend, native }, "gatherND", { indices, count: numSlices, sliceRank: strides.length, strides, shape: params.shape });
   const dtype = isNumericType(params.dtype) ? params.dtype : "float32";
   const out = backend.allocate(dtype, numSlices * sliceSize);
   native.gather(1, 1, sizeOf(params.shape) / sliceSize, sliceSize, numSlices, places, backend.values(params), out);
@@ -91,17 +120,17 @@ interface ScatterUpdateInputs extends ScatterInputs {
   readonly tensor: TensorInfo;
 }
 
-/** A copy of tensor with slices replaced, the last update of a place winning. (tfjs's own kernel overwrites its input.) */
+/** On the host: a copy of tensor with slices replaced, the last update of a place winning. (tfjs's own kernel overwrites its input.) */
 function tensorScatterUpdate({ inputs: { tensor, indices, updates }, backend }: NativeCall<unknown, ScatterUpdateInputs>): TensorInfo {
-  const { sliceRank, numUpdates, sliceSize, strides, outputSize } = backend_util.calculateShapes(updates, indices, tensor.shape);
+  const { sliceRank, numUpdates, sliceSize, strides } = backend_util.calculateShapes(updates, indices, tensor.shape);
   const dtype = isNumericType(tensor.dtype) ? tensor.dtype : "float32";
-  const out = backend.allocate(dtype, outputSize);
-  out.set(backend.values(tensor));
-  const rows = backend.values(updates);
-  const places = placesOf(backend, "tensorScatterUpdate", indices, numUpdates, sliceRank, strides, tensor.shape);
-  places.forEach((place, i) => { out.set(rows.subarray(i * sliceSize, (i + 1) * sliceSize), place * sliceSize); });
-  backend.release(places);
-  return backend.output(tensor.shape, dtype, out);
+  const [out, rows, places] = [backend.hostCopy(tensor, dtype).slice(), backend.hostCopy(updates, dtype), backend.hostCopy(indices, "int32")];
+  checkPlaces("tensorScatterUpdate", places, { indices, count: numUpdates, sliceRank, strides, shape: tensor.shape });
+  for (let i = 0; i < numUpdates; i += 1) {
+    const place = strides.slice(0, sliceRank).reduce((sum, stride, d) => sum + places[i * sliceRank + d] * stride, 0);
+    out.set(rows.subarray(i * sliceSize, (i + 1) * sliceSize), place * sliceSize);
+  }
+  return backend.fromHost(tensor.shape, dtype, out);
 }
 
 function outside(op: string, place: Int32Array, shape: readonly number[]): ShapeError {
@@ -147,15 +176,20 @@ interface OneHotInputs {
   readonly indices: TensorInfo;
 }
 
-/** Writes one value a row, so JavaScript is as fast as the addon. */
-function oneHot({ inputs: { indices }, attrs: { dtype, depth, onValue, offValue }, backend }: NativeCall<OneHotAttrs, OneHotInputs>): TensorInfo {
+/** onValue where the column's number is the row's index, else offValue. */
+function oneHot({ inputs: { indices }, attrs: { dtype, depth, onValue, offValue }, backend, native }: NativeCall<OneHotAttrs, OneHotInputs>): TensorInfo {
   const type = isNumericType(dtype) ? dtype : "float32";
-  const ids = backend.ints(indices);
-  const out = backend.allocate(type, ids.length * depth);
-  out.fill(offValue);
-  ids.forEach((id, row) => {
-    if (id >= 0 && id < depth) out[row * depth + id] = onValue;
-  });
+  const rows = sizeOf(indices.shape), size = rows * depth;
+  const columns = backend.fromHost([depth], "int32", Int32Array.from({ length: depth }, (_, column) => column));
+  const isAt = backend.allocate("bool", size);
+  const { rank, layout } = broadcastLayout([rows, 1], [1, depth]);
+  native.equalInts(rank, layout, backend.ints(indices), backend.ints(columns), isAt);
+  const [on, off, out] = [backend.allocate(type, size), backend.allocate(type, size), backend.allocate(type, size)];
+  backend.fill(on, onValue);
+  backend.fill(off, offValue);
+  native.select(size, isAt, on, off, out);
+  for (const values of [isAt, on, off]) backend.release(values);
+  backend.disposeIntermediateTensorInfo(columns);
   return backend.output([...indices.shape, depth], type, out);
 }
 
@@ -168,7 +202,7 @@ export const indexingKernels: readonly NamedKernel[] = [
     accepts: ({ indices, updates }, { shape }) => areSummable(updates) && indices.dtype === "int32" && sizeOf(shape) > 0, run: scatterNd,
   }),
   tensorKernel<unknown, ScatterUpdateInputs>("TensorScatterUpdate", {
-    accepts: ({ tensor, indices, updates }) => areNumeric(tensor, updates) && indices.dtype === "int32" && updates.shape.length > 0, run: tensorScatterUpdate,
+    accepts: ({ tensor, indices, updates }) => areNumeric(tensor, updates) && tensor.dtype === updates.dtype && indices.dtype === "int32" && updates.shape.length > 0, run: tensorScatterUpdate,
   }),
   tensorKernel<UnsortedSegmentSumAttrs, SegmentInputs>("UnsortedSegmentSum", {
     accepts: ({ x, segmentIds }) => areSummable(x) && segmentIds.dtype === "int32" && segmentIds.shape.length === 1 && x.shape.length > 0,

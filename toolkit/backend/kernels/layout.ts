@@ -3,10 +3,10 @@ import {
   type SplitVAttrs, type StridedSliceAttrs, type TensorInfo, type TileAttrs, type TransposeAttrs, type UnpackAttrs,
 } from "@tensorflow/tfjs-core";
 import { ShapeError } from "../../errors.ts";
+import type { NumericArray, NumericType } from "../arrays.ts";
 import type { NativeBinding } from "../binding.ts";
+import type { KernelStorage } from "../kernelStorage.ts";
 import type { NativeCall } from "../nativeKernel.ts";
-import type { NumericArray, NumericType } from "../recycler.ts";
-import type { NativeBackend } from "../storage.ts";
 import { tensorKernel, type NamedKernel } from "../tensorKernel.ts";
 import { copyBlock, isCopyable, type Place } from "./blockCopy.ts";
 import { areNumeric, isNumericType, sizeOf, stridesOf } from "./shape.ts";
@@ -75,7 +75,7 @@ function splitV({ inputs: { x }, attrs, ...tools }: NativeCall<SplitVAttrs, Oper
 }
 
 /** Copies each tensor to its place along one dimension of `out`; `starts[i]` is where tensor i begins. */
-function placeAll(native: NativeBinding, backend: NativeBackend, tensors: readonly TensorInfo[], sizes: readonly (readonly number[])[],
+function placeAll(native: NativeBinding, backend: KernelStorage, tensors: readonly TensorInfo[], sizes: readonly (readonly number[])[],
   starts: readonly number[], outShape: readonly number[], axis: number, out: NumericArray): void {
   const strides = stridesOf(outShape);
   tensors.forEach((tensor, i) => {
@@ -126,7 +126,7 @@ export function pad({ inputs: { x }, attrs: { paddings, constantValue }, backend
   const shape = x.shape.map((length, d) => paddings[d][0] + length + paddings[d][1]);
   const strides = stridesOf(shape);
   const out = backend.allocate(numericType(x), sizeOf(shape));
-  out.fill(constantValue);
+  backend.fill(out, constantValue);
   const offset = strides.reduce((sum, stride, d) => sum + paddings[d][0] * stride, 0);
   copyBlock(native, x.shape, { values: backend.values(x), strides: stridesOf(x.shape), offset: 0 }, { values: out, strides, offset });
   return backend.activation(shape, numericType(x), out);

@@ -1,4 +1,5 @@
 import { backend_util, type BatchMatMulAttrs, type TensorInfo, type _FusedMatMulAttrs } from "@tensorflow/tfjs-core";
+import type { Floats } from "../arrays.ts";
 import type { NativeCall } from "../nativeKernel.ts";
 import { tensorKernel, type NamedKernel } from "../tensorKernel.ts";
 import { activate, canActivate, type Activated } from "./activation.ts";
@@ -11,7 +12,7 @@ interface MatmulInputs {
 type FusedInputs = MatmulInputs & Activated;
 
 /** Product of a [..., m, k] (or [..., k, m]) and b [..., k, n] (or [..., n, k]); batch dimensions broadcast. */
-function product({ inputs: { a, b }, attrs, backend, native }: NativeCall<BatchMatMulAttrs, MatmulInputs>): { shape: number[]; values: Float32Array } {
+function product({ inputs: { a, b }, attrs, backend, native }: NativeCall<BatchMatMulAttrs, MatmulInputs>): { shape: number[]; values: Floats } {
   const { transposeA, transposeB } = attrs;
   const [m, k] = matrixShape(a, transposeA);
   const [, n] = matrixShape(b, transposeB);

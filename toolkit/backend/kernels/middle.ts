@@ -1,6 +1,6 @@
 import type { TensorInfo } from "@tensorflow/tfjs-core";
+import type { ArrayOfType, NumericType } from "../arrays.ts";
 import type { NativeCall } from "../nativeKernel.ts";
-import type { ArrayOfType, NumericType } from "../recycler.ts";
 import { copyBlock } from "./blockCopy.ts";
 import { sizeOf, stridesOf } from "./shape.ts";
 

@@ -15,9 +15,13 @@ interface Operands {
 /** offset + (x − mean) · scale / √(variance + ε), the last four one for each channel [C] */
 function batchNorm({ inputs: { x, mean, variance, scale, offset }, attrs, backend, native }: NativeCall<FusedBatchNormAttrs, Operands>): TensorInfo {
   const { size, rank, layout } = broadcastLayout(x.shape, mean.shape);
-  const scales = scale === undefined ? undefined : backend.floats(scale);
-  const factors = backend.allocate("float32", mean.shape[0]);
-  backend.floats(variance).forEach((value, c) => { factors[c] = (scales?.[c] ?? 1) / Math.sqrt(value + attrs.varianceEpsilon); });
+  const C = mean.shape[0];
+  const factors = backend.allocate("float32", C);
+  const perChannel = broadcastLayout([C], [C]);
+  backend.fill(factors, attrs.varianceEpsilon);
+  native.add(1, perChannel.layout, backend.floats(variance), factors, factors);
+  native.rsqrt(C, 0, 0, factors, factors);
+  if (scale !== undefined) native.multiply(1, perChannel.layout, factors, backend.floats(scale), factors);
   const out = backend.allocate("float32", size);
   native.subtract(rank, layout, backend.floats(x), backend.floats(mean), out);
   native.multiply(rank, layout, out, factors, out);

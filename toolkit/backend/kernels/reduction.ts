@@ -1,8 +1,8 @@
 import {
   backend_util, util, type ArgMaxAttrs, type CumsumAttrs, type MaxAttrs, type SoftmaxAttrs, type SumAttrs, type TensorInfo, type TopKAttrs,
 } from "@tensorflow/tfjs-core";
+import type { ArrayOfType, NumericType } from "../arrays.ts";
 import type { NativeCall } from "../nativeKernel.ts";
-import type { ArrayOfType, NumericType } from "../recycler.ts";
 import type { BoolReduceName, IndexName, ReduceName, RunningName } from "../tensorFunctions.ts";
 import { tensorKernel, type NamedKernel } from "../tensorKernel.ts";
 import { middleOf, type Middle } from "./middle.ts";

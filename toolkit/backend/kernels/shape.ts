@@ -1,5 +1,5 @@
 import type { TensorInfo } from "@tensorflow/tfjs-core";
-import type { NumericType } from "../recycler.ts";
+import type { NumericType } from "../arrays.ts";
 
 /** Number of elements. */
 export function sizeOf(shape: readonly number[]): number {

@@ -1,6 +1,6 @@
 import { util, type TensorInfo, type UniqueAttrs } from "@tensorflow/tfjs-core";
+import { hostArrayOfType, type HostArrayOfType, type NumericType } from "../arrays.ts";
 import type { NativeCall } from "../nativeKernel.ts";
-import type { NumericArray } from "../recycler.ts";
 import { tensorKernel, type NamedKernel } from "../tensorKernel.ts";
 import { areNumeric, isNumericType, sizeOf } from "./shape.ts";
 
@@ -8,22 +8,22 @@ interface Operand {
   readonly x: TensorInfo;
 }
 
-/** Different values in the order of their first place, and for each element the number of its value. */
+/** On the host: different values in the order of their first place, and for each element the number of its value. */
 function unique({ inputs: { x }, attrs: { axis }, backend }: NativeCall<UniqueAttrs, Operand>): TensorInfo[] {
-  const values = backend.values(x);
   const dtype = isNumericType(x.dtype) ? x.dtype : "float32";
-  const numbers = backend.allocate("int32", values.length);
+  const values = backend.hostCopy(x, dtype);
+  const numbers = new Int32Array(values.length);
   const first = numberValues(values, numbers);
-  const found = backend.allocate(dtype, first.length);
+  const found = new hostArrayOfType[dtype](first.length);
   first.forEach((place, number) => { found[number] = values[place]; });
   const [at] = util.parseAxisParam(axis, x.shape);
-  return [backend.output(x.shape.with(at, first.length), dtype, found), backend.output([values.length], "int32", numbers)];
+  return [backend.fromHost(x.shape.with(at, first.length), dtype, found), backend.fromHost([values.length], "int32", numbers)];
 }
 
 /** Numbers the values in a hash table with open addressing. As in tfjs, NaN equals NaN and 0 equals −0.
  *  @param numbers gets the number of each element's value
  *  @returns the first place of each value */
-function numberValues(values: NumericArray, numbers: Int32Array): number[] {
+function numberValues(values: HostArrayOfType[NumericType], numbers: Int32Array): number[] {
   const mask = 2 ** Math.ceil(Math.log2(2 * values.length)) - 1;
   const table = new Int32Array(mask + 1).fill(-1);
   const scratch = new Float64Array(1);

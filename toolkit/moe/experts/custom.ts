@@ -3,7 +3,7 @@ import { ConfigError, ShapeError } from "../../errors.ts";
 import type { ForwardContext } from "../../nn/forwardContext.ts";
 import { WeightScope, type ModelVariables } from "../../nn/module.ts";
 import { combine } from "../../ops/combine.ts";
-import { dispatch, type DispatchPlan } from "../../ops/dispatch.ts";
+import { dispatch, withoutUnusedSlots, type DispatchPlan } from "../../ops/dispatch.ts";
 import { RandomSource } from "../../random.ts";
 import type { SingleExpertConfig } from "../expertConfig.ts";
 import type { Experts, ExpertShape } from "../experts.ts";
@@ -87,6 +87,7 @@ export class CustomExperts implements Experts {
   }
 
   forward(x: tf.Tensor2D, weights: tf.Tensor2D, plan: DispatchPlan, context: ForwardContext): tf.Tensor2D {
-    return combine(this.apply(dispatch(x, plan), plan.offsets, context), weights, plan);
+    const used = withoutUnusedSlots(plan);
+    return combine(this.apply(dispatch(x, used), used.offsets, context), weights, used);
   }
 }

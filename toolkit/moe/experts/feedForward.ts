@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { AdaptableWeight } from "../../nn/adaptableWeight.ts";
 import { initialStandardDeviation, residualStandardDeviation, type WeightScope } from "../../nn/module.ts";
 import { combine } from "../../ops/combine.ts";
-import { dispatch, type DispatchPlan } from "../../ops/dispatch.ts";
+import { dispatch, withoutUnusedSlots, type DispatchPlan } from "../../ops/dispatch.ts";
 import { embedding } from "../../ops/embedding.ts";
 import { expertFeedForward } from "../../ops/expertFeedForward.ts";
 import { activate, isGated } from "../../ops/feedForwardKinds.ts";
@@ -38,6 +38,7 @@ export class FeedForwardExperts implements Experts {
 
   forward(x: tf.Tensor2D, weights: tf.Tensor2D, plan: DispatchPlan): tf.Tensor2D {
     if (!this.bias) return expertFeedForward(x, weights, plan, this.first.value(), this.down.value(), this.kind);
-    return combine(this.apply(dispatch(x, plan), plan.offsets), weights, plan);
+    const used = withoutUnusedSlots(plan);
+    return combine(this.apply(dispatch(x, used), used.offsets), weights, used);
   }
 }

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { AdaptableWeight } from "../../nn/adaptableWeight.ts";
 import { initialStandardDeviation, residualStandardDeviation, type WeightScope } from "../../nn/module.ts";
 import { combine } from "../../ops/combine.ts";
-import { dispatch, type DispatchPlan } from "../../ops/dispatch.ts";
+import { dispatch, withoutUnusedSlots, type DispatchPlan } from "../../ops/dispatch.ts";
 import { groupedMatmul } from "../../ops/groupedMatmul.ts";
 import { activate, isGated } from "../../ops/feedForwardKinds.ts";
 import { defaultExpert, type FeedForwardConfig, type SingleExpertConfig } from "../expertConfig.ts";
@@ -55,6 +55,7 @@ export class LoraExperts implements Experts {
   }
 
   forward(x: tf.Tensor2D, weights: tf.Tensor2D, plan: DispatchPlan): tf.Tensor2D {
-    return combine(this.apply(dispatch(x, plan), plan.offsets), weights, plan);
+    const used = withoutUnusedSlots(plan);
+    return combine(this.apply(dispatch(x, used), used.offsets), weights, used);
   }
 }

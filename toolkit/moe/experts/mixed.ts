@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { ForwardContext } from "../../nn/forwardContext.ts";
-import type { DispatchPlan } from "../../ops/dispatch.ts";
+import { withoutUnusedSlots, type DispatchPlan } from "../../ops/dispatch.ts";
 import type { Experts } from "../experts.ts";
 import { planOfGroup } from "./slots.ts";
 
@@ -30,6 +30,7 @@ export class MixedExperts implements Experts {
   }
 
   forward(x: tf.Tensor2D, weights: tf.Tensor2D, plan: DispatchPlan, context: ForwardContext): tf.Tensor2D {
-    return tf.addN(this.groups.map(({ first, count, experts }) => experts.forward(x, weights, planOfGroup(plan, first, count), context)));
+    const used = withoutUnusedSlots(plan);
+    return tf.addN(this.groups.map(({ first, count, experts }) => experts.forward(x, weights, planOfGroup(used, first, count), context)));
   }
 }

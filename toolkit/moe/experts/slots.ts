@@ -30,8 +30,6 @@ export function planOfOneExpert(N: number): DispatchPlan {
 }
 
 /** Combine weights of the choices that reach an expert, added up for each token: [N, 1]. */
-export function reachingWeight(weights: tf.Tensor2D, plan: DispatchPlan): tf.Tensor2D {
-  const { slotToken, tokenSlot } = plan;
-  const reaching = slotToken.size === tokenSlot.size ? weights : tf.mul(weights, tf.cast(tf.greaterEqual(tokenSlot, 0), "float32"));
-  return tf.sum(reaching, 1, true);
+export function reachingWeight(weights: tf.Tensor2D, { tokenSlot }: DispatchPlan): tf.Tensor2D {
+  return tf.sum(tf.mul(weights, tf.cast(tf.greaterEqual(tokenSlot, 0), "float32")), 1, true);
 }

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { initialStandardDeviation, type WeightScope } from "../../nn/module.ts";
 import { combine } from "../../ops/combine.ts";
-import { dispatch, type DispatchPlan } from "../../ops/dispatch.ts";
+import { dispatch, withoutUnusedSlots, type DispatchPlan } from "../../ops/dispatch.ts";
 import { embedding } from "../../ops/embedding.ts";
 import { groupedMatmul } from "../../ops/groupedMatmul.ts";
 import type { Experts, ExpertShape } from "../experts.ts";
@@ -47,6 +47,7 @@ export class ConstantExperts implements Experts {
   }
 
   forward(x: tf.Tensor2D, weights: tf.Tensor2D, plan: DispatchPlan): tf.Tensor2D {
-    return combine(this.apply(dispatch(x, plan), plan.offsets), weights, plan);
+    const used = withoutUnusedSlots(plan);
+    return combine(this.apply(dispatch(x, used), used.offsets), weights, used);
   }
 }

@@ -2,11 +2,12 @@ import * as tf from "@tensorflow/tfjs-core";
 import { ConfigError, RoutingError, ShapeError } from "../../errors.ts";
 import type { ForwardContext } from "../../nn/forwardContext.ts";
 import type { WeightScope } from "../../nn/module.ts";
+import { chosenScores } from "../../ops/chosenScores.ts";
 import { oneHotRows } from "../../ops/oneHotRows.ts";
+import { selectExperts } from "../../ops/selectExperts.ts";
 import type { MoeConfig } from "../config.ts";
 import type { Router, RoutingDecision } from "../router.ts";
 import type { CustomRouterConfig } from "../routerConfig.ts";
-import { bestExperts, scoresAt } from "../selection.ts";
 import { Gate } from "./gate.ts";
 
 /** What a router of a user's own decides: the experts of each token, or a weight for every expert. */
@@ -107,9 +108,8 @@ export class CustomRouter implements Router {
   private bestOf(dense: tf.Tensor2D, N: number, K: number): Pick<RoutingDecision, "ids" | "weights"> {
     const E = this.config.numExperts;
     this.checkShape("denseWeights", dense, [N, E], "float32");
-    const positive = dense.dataSync<"float32">().map((weight) => (weight > 0 ? weight : -Infinity));
-    const ids = tf.tensor2d(bestExperts(positive, N, E, K), [N, K], "int32");
-    return { ids, weights: scoresAt(dense, ids) };
+    const ids = selectExperts(tf.where(tf.greater(dense, 0), dense, tf.fill([N, E], -Infinity)), K);
+    return { ids, weights: chosenScores(dense, ids) };
   }
 
   private checked({ ids, weights }: Pick<RoutingDecision, "ids" | "weights">, N: number): Pick<RoutingDecision, "ids" | "weights"> {

@@ -2,10 +2,11 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { ForwardContext } from "../../nn/forwardContext.ts";
 import type { WeightScope } from "../../nn/module.ts";
 import { routeTopK } from "../../ops/routeTopK.ts";
+import { chosenScores } from "../../ops/chosenScores.ts";
 import type { MoeConfig } from "../config.ts";
 import type { Router, RoutingDecision } from "../router.ts";
 import type { ExpertChoiceConfig } from "../routerConfig.ts";
-import { openExperts, scoresAt } from "../selection.ts";
+import { openExperts } from "../selection.ts";
 import { Gate } from "./gate.ts";
 
 /** How much of the old threshold a step keeps. */
@@ -47,7 +48,7 @@ export class ExpertChoiceRouter implements Router {
     const p = probabilities.dataSync<"float32">();
     const isTaken = isChosenByExperts ? this.takenByExperts(p, N, E, context, leftOut) : this.aboveThreshold(p, E);
     const ids = openExperts(p, N, E, isTaken);
-    return { ids, weights: scoresAt(probabilities, ids), probabilities, logits };
+    return { ids, weights: chosenScores(probabilities, ids), probabilities, logits };
   }
 
   private takenByExperts(p: Float32Array, N: number, E: number, { tokenMask, training }: ForwardContext, leftOut: Uint8Array | undefined): (n: number, e: number) => boolean {

@@ -1,12 +1,13 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { ForwardContext } from "../../nn/forwardContext.ts";
 import type { WeightScope } from "../../nn/module.ts";
+import { chosenScores } from "../../ops/chosenScores.ts";
 import { oneHotRows } from "../../ops/oneHotRows.ts";
 import { routeTopK } from "../../ops/routeTopK.ts";
+import { selectExperts } from "../../ops/selectExperts.ts";
 import type { MoeConfig } from "../config.ts";
 import type { Router, RoutingDecision } from "../router.ts";
 import type { NoisyTopKConfig } from "../routerConfig.ts";
-import { bestExperts, scoresAt } from "../selection.ts";
 import { Gate } from "./gate.ts";
 
 /** A spread of the noise below this would divide by nothing. */
@@ -65,12 +66,10 @@ interface NoisyScores {
  *  other noisy scores) / spread); [N, E]. Appendix A, eq. 8–9. */
 function smoothLoad({ logits, noisy, spread }: NoisyScores, K: number): tf.Tensor2D {
   const [N, E] = logits.shape;
-  const best = bestExperts(noisy.dataSync(), N, E, K + 1);
-  const isAmongBest = new Float32Array(N * E);
-  for (let n = 0; n < N; n++) for (let k = 0; k < K; k++) isAmongBest[n * E + best[n * (K + 1) + k]] = 1;
-  const values = scoresAt(noisy, tf.tensor2d(best, [N, K + 1], "int32"));
+  const best = selectExperts(noisy, K + 1);
+  const values = chosenScores(noisy, best);
   const [last, next] = [tf.slice(values, [0, K - 1], [N, 1]), tf.slice(values, [0, K], [N, 1])];
-  const inside = tf.tensor2d(isAmongBest, [N, E]);
+  const inside: tf.Tensor2D = tf.sum(oneHotRows(tf.slice(best, [0, 0], [N, K]), E), 1);
   const threshold = tf.add(tf.mul(inside, next), tf.mul(tf.sub(1, inside), last));
   return tf.mul(tf.add(tf.erf(tf.div(tf.sub(logits, threshold), tf.mul(spread, Math.SQRT2))), 1), 0.5);
 }

@@ -1,10 +1,11 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { ForwardContext } from "../../nn/forwardContext.ts";
 import type { WeightScope } from "../../nn/module.ts";
+import { chosenScores } from "../../ops/chosenScores.ts";
 import type { MoeConfig } from "../config.ts";
 import type { Router, RoutingDecision } from "../router.ts";
 import type { ReMoeConfig } from "../routerConfig.ts";
-import { openExperts, scoresAt } from "../selection.ts";
+import { openExperts } from "../selection.ts";
 import { Gate } from "./gate.ts";
 
 /** λ stays in these bounds: at 0 it could not grow again, and an infinite one makes every loss NaN. Useful values lie far inside. */
@@ -39,7 +40,7 @@ export class ReMoeRouter implements Router {
     const host = logits.dataSync<"float32">();
     const ids = openExperts(host, N, E, (n, e) => host[n * E + e] > 0);
     const probabilities: tf.Tensor2D = tf.div(scores, tf.add(tf.sum(scores, 1, true), 1e-20));
-    const decision = { ids, weights: scoresAt(scores, ids), probabilities, logits };
+    const decision = { ids, weights: chosenScores(scores, ids), probabilities, logits };
     return context.training ? { ...decision, ownLoss: this.ownLoss(scores, host, context) } : decision;
   }
 

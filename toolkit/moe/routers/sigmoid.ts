@@ -1,12 +1,13 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { ForwardContext } from "../../nn/forwardContext.ts";
 import type { WeightScope } from "../../nn/module.ts";
+import { chosenScores } from "../../ops/chosenScores.ts";
+import { selectExperts } from "../../ops/selectExperts.ts";
 import type { MoeConfig } from "../config.ts";
 import type { Router, RoutingDecision } from "../router.ts";
 import type { SigmoidConfig } from "../routerConfig.ts";
-import { bestExperts, choiceScores, scoresAt } from "../selection.ts";
+import { choiceBias } from "../selection.ts";
 import { Gate } from "./gate.ts";
-import { closeOtherGroups } from "./groupLimit.ts";
 
 /** Sends each token to the K experts with the largest s + b, s = sigmoid(x·W), b a bias that no gradient changes: "loss-free"
  *  balance. The weights are s / (sum of the K s) · routedScalingFactor, without b; probabilities are s / (sum of all s).
@@ -28,12 +29,10 @@ export class SigmoidRouter implements Router {
   route(x: tf.Tensor2D, context: ForwardContext): RoutingDecision {
     const { expertsPerToken: K, router: { renormalize, routedScalingFactor, groupLimit } } = this;
     const { logits, leftOut } = this.gate.scores(x, context);
-    const [N, E] = logits.shape;
     const scores = tf.sigmoid(logits);
-    const choice = choiceScores(scores.dataSync(), E, leftOut, this.bias?.dataSync());
-    if (groupLimit) closeOtherGroups(choice, E, groupLimit, 2);
-    const ids = tf.tensor2d(bestExperts(choice, N, E, K), [N, K], "int32");
-    const kept = scoresAt(scores, ids);
+    const bias = choiceBias(leftOut, this.bias);
+    const ids = selectExperts(scores, K, { ...(bias && { bias }), ...(groupLimit && { groups: { ...groupLimit, summed: 2 } }) });
+    const kept = chosenScores(scores, ids);
     const shares: tf.Tensor2D = renormalize ? shareOf(kept, kept) : kept;
     const weights: tf.Tensor2D = routedScalingFactor === 1 ? shares : tf.mul(shares, routedScalingFactor);
     return { ids, weights, probabilities: shareOf(scores, scores), logits };
@@ -42,6 +41,7 @@ export class SigmoidRouter implements Router {
   afterStep(counts: Float64Array): void {
     if (!this.bias) return;
     const mean = counts.reduce((sum, count) => sum + count, 0) / counts.length;
+    // Made on the host by the step before, so nothing is waited for.
     const bias = this.bias.dataSync<"float32">().map((b, e) => b + this.router.biasUpdateRate * Math.sign(mean - counts[e]));
     tf.tidy(() => { this.bias?.assign(tf.tensor1d(bias)); });
   }

@@ -1,10 +1,11 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { ForwardContext } from "../../nn/forwardContext.ts";
 import type { WeightScope } from "../../nn/module.ts";
+import { chosenScores } from "../../ops/chosenScores.ts";
 import type { MoeConfig } from "../config.ts";
 import type { Router, RoutingDecision } from "../router.ts";
 import type { SinkhornConfig } from "../routerConfig.ts";
-import { bestExperts, scoresAt } from "../selection.ts";
+import { bestExperts } from "../selection.ts";
 import { Gate } from "./gate.ts";
 
 /** Rounds after which the normalisation gives up: tokens that insist on one expert converge slowly. */
@@ -34,7 +35,7 @@ export class SinkhornRouter implements Router {
     const ids = tf.tensor2d(bestExperts(choice, N, E, K), [N, K], "int32");
     const probabilities = tf.softmax(logits);
     const scores = kind === "softmax" ? probabilities : tf.sigmoid(logits);
-    return { ids, weights: scoresAt(scores, ids), probabilities, logits };
+    return { ids, weights: chosenScores(scores, ids), probabilities, logits };
   }
 }
 

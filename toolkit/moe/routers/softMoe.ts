@@ -3,11 +3,13 @@ import { withActivationStorage } from "../../backend/activationStorage.ts";
 import { RoutingError } from "../../errors.ts";
 import type { ForwardContext } from "../../nn/forwardContext.ts";
 import { initialStandardDeviation, type WeightScope } from "../../nn/module.ts";
+import { chosenScores } from "../../ops/chosenScores.ts";
+import { selectExperts } from "../../ops/selectExperts.ts";
 import type { MoeConfig } from "../config.ts";
 import type { Experts } from "../experts.ts";
 import type { Routing } from "../router.ts";
 import type { SoftMoeConfig } from "../routerConfig.ts";
-import { bestExperts, scoresAt } from "../selection.ts";
+import { withoutPadding } from "../selection.ts";
 
 /** Added to the logits of padding tokens: no slot holds any of them. */
 const paddingLogit = -1e30;
@@ -58,10 +60,9 @@ export class SoftMoeMixing {
     const slotShares = tf.softmax(tokenMask ? tf.add(byToken, tf.mul(tf.sub(1, tf.reshape(tokenMask, [B, 1, T])), paddingLogit)) : byToken);
     const tokenShares = tf.softmax(bySlot);
     const probabilities: tf.Tensor2D = tf.sum(tf.reshape(tokenShares, [N, E, P]), 2);
-    const mask = tokenMask?.dataSync<"float32">();
-    const best = bestExperts(probabilities.dataSync<"float32">(), N, E, K);
-    const ids = tf.tensor2d(best.map((id, i) => (mask?.[Math.floor(i / K)] === 0 ? -1 : id)), [N, K], "int32");
+    const best = selectExperts(probabilities, K);
+    const ids = tokenMask ? withoutPadding(best, tokenMask) : best;
     const logits: tf.Tensor2D = tf.logSumExp(tf.reshape(bySlot, [N, E, P]), 2);
-    return { slotShares, tokenShares, routing: { ids, weights: scoresAt(probabilities, ids), probabilities, logits, assigned: ids, dropRate: 0, fullyDroppedRate: 0 } };
+    return { slotShares, tokenShares, routing: { ids, weights: chosenScores(probabilities, ids), probabilities, logits, assigned: ids } };
   }
 }

@@ -1,13 +1,14 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { ForwardContext } from "../../nn/forwardContext.ts";
 import type { WeightScope } from "../../nn/module.ts";
+import { chosenScores } from "../../ops/chosenScores.ts";
 import { routeTopK } from "../../ops/routeTopK.ts";
+import { selectExperts } from "../../ops/selectExperts.ts";
 import type { MoeConfig } from "../config.ts";
 import type { Router, RoutingDecision } from "../router.ts";
 import type { GroupLimit, TopKConfig } from "../routerConfig.ts";
-import { bestExperts, choiceScores, scoresAt } from "../selection.ts";
+import { choiceBias } from "../selection.ts";
 import { Gate, type GateScores } from "./gate.ts";
-import { closeOtherGroups } from "./groupLimit.ts";
 
 /** Sends each token to its K most probable experts.
  *  Source: Shazeer et al. 2017, eq. 3–5, arXiv:1701.06538 (without the noise term); Mixtral, arXiv:2401.04088; groups:
@@ -32,12 +33,10 @@ export class TopKRouter implements Router {
 
   private routeInGroups({ logits, leftOut }: GateScores, groupLimit: GroupLimit): RoutingDecision {
     const { expertsPerToken: K, router: { renormalize } } = this;
-    const [N, E] = logits.shape;
     const probabilities = tf.softmax(logits);
-    const choice = choiceScores(probabilities.dataSync(), E, leftOut);
-    closeOtherGroups(choice, E, groupLimit, 1);
-    const ids = tf.tensor2d(bestExperts(choice, N, E, K), [N, K], "int32");
-    const kept = scoresAt(probabilities, ids);
+    const bias = choiceBias(leftOut);
+    const ids = selectExperts(probabilities, K, { ...(bias && { bias }), groups: { ...groupLimit, summed: 1 } });
+    const kept = chosenScores(probabilities, ids);
     return { ids, weights: renormalize ? tf.div(kept, tf.sum(kept, 1, true)) : kept, probabilities, logits };
   }
 }

@@ -5,6 +5,13 @@
 #include <new>
 #include <type_traits>
 
+#ifdef MOE_BUILT_CUDA
+#define MOE_ARRAY_NAME(host, device) device " DeviceArray"
+#else
+#include <algorithm>
+#define MOE_ARRAY_NAME(host, device) host
+#endif
+
 namespace moe {
 namespace {
 
@@ -21,55 +28,10 @@ struct ArrayKind {
 /** The typed array that holds these elements. */
 template <class Element>
 constexpr ArrayKind kindOf() {
-  if constexpr (std::is_same_v<Element, float>) return {napi_float32_array, "Float32Array"};
-  if constexpr (std::is_same_v<Element, int32_t>) return {napi_int32_array, "Int32Array"};
-  if constexpr (std::is_same_v<Element, uint16_t>) return {napi_uint16_array, "Uint16Array"};
-  if constexpr (std::is_same_v<Element, uint8_t>) return {napi_uint8_array, "Uint8Array"};
-}
-
-napi_value text(napi_env env, const std::string& value) {
-  napi_value made = nullptr;
-  napi_create_string_utf8(env, value.c_str(), value.size(), &made);
-  return made;
-}
-
-/** Throws an Error with the four parts as properties, or an instance of the class given to setErrorClass. */
-void throwError(napi_env env, const BindingError& error) {
-  napi_value report = nullptr;
-  napi_create_object(env, &report);
-  napi_set_named_property(env, report, "code", text(env, error.code));
-  napi_set_named_property(env, report, "what", text(env, error.what));
-  napi_set_named_property(env, report, "why", text(env, error.why));
-  napi_set_named_property(env, report, "fix", text(env, error.fix));
-
-  void* data = nullptr;
-  napi_get_instance_data(env, &data);
-  napi_value errorClass = nullptr, thrown = nullptr;
-  if (data != nullptr) napi_get_reference_value(env, static_cast<napi_ref>(data), &errorClass);
-  if (errorClass != nullptr && napi_new_instance(env, errorClass, 1, &report, &thrown) == napi_ok) {
-    napi_throw(env, thrown);
-    return;
-  }
-  napi_throw_error(env, error.code.c_str(), (error.what + ". " + error.why + ". Fix: " + error.fix).c_str());
-}
-
-BindingError errorOf(const char* function, const Status& status) {
-  std::string name = status.name, value = std::to_string(status.value);
-  std::string lowest = std::to_string(status.lowest), highest = std::to_string(status.highest);
-  std::string start = std::string("native ") + function + " got ";
-  switch (status.code) {
-    case Status::Code::outOfRange:
-      return {"E_NATIVE_RANGE", start + name + " = " + value, name + " must be from " + lowest + " to " + highest,
-              "pass a value in that range"};
-    case Status::Code::shape:
-      return {"E_NATIVE_SHAPE", start + name + " = " + value, "the other arguments ask for " + lowest,
-              "check the shapes of the tensors given to this op"};
-    case Status::Code::outOfMemory:
-      return {"E_NATIVE_MEMORY", std::string("native ") + function + " could not get " + value + " bytes for " + name,
-              "the system has no more memory for this process", "use a smaller batch, or free tensors first"};
-    case Status::Code::ok: break;
-  }
-  return {"E_NATIVE", std::string("native ") + function + " failed", "no reason was given", "report this"};
+  if constexpr (std::is_same_v<Element, float>) return {napi_float32_array, MOE_ARRAY_NAME("Float32Array", "float32")};
+  if constexpr (std::is_same_v<Element, int32_t>) return {napi_int32_array, MOE_ARRAY_NAME("Int32Array", "int32")};
+  if constexpr (std::is_same_v<Element, uint16_t>) return {napi_uint16_array, MOE_ARRAY_NAME("Uint16Array", "half")};
+  if constexpr (std::is_same_v<Element, uint8_t>) return {napi_uint8_array, MOE_ARRAY_NAME("Uint8Array", "bool")};
 }
 
 napi_value callBound(napi_env env, napi_callback_info info) {
@@ -151,7 +113,18 @@ Arguments::Given Arguments::nextArray(const char* name, const char* expected) {
   return givenArray(name, next(name), expected);
 }
 
+#ifndef MOE_BUILT_CUDA
 Arguments::Given Arguments::givenArray(const char* name, napi_value value, const char* expected) {
+  return hostArrayOf(name, value, expected);
+}
+
+Status clearFloats(float* values, int64_t count) {
+  std::fill_n(values, count, 0.0f);
+  return Status::ok();
+}
+#endif
+
+Arguments::Given Arguments::hostArrayOf(const char* name, napi_value value, const char* expected) {
   napi_value buffer = nullptr;
   auto type = static_cast<napi_typedarray_type>(-1);  // stays so for kinds that this version of Node-API can't name
   size_t length = 0;
@@ -168,7 +141,7 @@ template <class Element>
 Element* Arguments::array(const char* name, int64_t atLeast, Use use) {
   constexpr ArrayKind kKind = kindOf<Element>();
   Given given = nextArray(name, kKind.name);
-  if (given.type != kKind.type) refuse(name, "another kind of typed array", std::string("a ") + kKind.name);
+  if (given.type != kKind.type) refuse(name, "another kind of array", std::string("a ") + kKind.name);
   if (given.length < atLeast)
     refuse(name, std::to_string(given.length) + " elements", "at least " + std::to_string(atLeast) + " elements long");
   if (use == Use::steer && given.isShared) refuse(name, "shared memory", "an array that no other thread can change");
@@ -210,11 +183,12 @@ uint16_t* Arguments::mutableHalves(const char* name, int64_t atLeast) { return a
 const int32_t* Arguments::indices(const char* name, int64_t atLeast) { return array<int32_t>(name, atLeast, Use::steer); }
 const float* Arguments::steeringFloats(const char* name, int64_t atLeast) { return array<float>(name, atLeast, Use::steer); }
 
+
 AnyArray Arguments::anyArrayFor(const char* name, Use use) {
-  constexpr const char* kExpected = "Float32Array, Int32Array or Uint8Array";
+  constexpr const char* kExpected = MOE_ARRAY_NAME("Float32Array, Int32Array or Uint8Array", "float32, int32 or bool");
   Given given = nextArray(name, kExpected);
   bool isFour = given.type == napi_float32_array || given.type == napi_int32_array;
-  if (!isFour && given.type != napi_uint8_array) refuse(name, "another kind of typed array", std::string("a ") + kExpected);
+  if (!isFour && given.type != napi_uint8_array) refuse(name, "another kind of array", std::string("a ") + kExpected);
   int64_t elementBytes = isFour ? 4 : 1;
   noteSpan(name, given.data, given.length * elementBytes, use);
   return {given.data, given.length, elementBytes};
@@ -223,8 +197,39 @@ AnyArray Arguments::anyArrayFor(const char* name, Use use) {
 AnyArray Arguments::anyArray(const char* name) { return anyArrayFor(name, Use::read); }
 AnyArray Arguments::mutableAnyArray(const char* name) { return anyArrayFor(name, Use::write); }
 
+const float* Arguments::hostFloats(const char* name, int64_t atLeast) {
+  Given given = hostArrayOf(name, next(name), "Float32Array");
+  if (given.type != napi_float32_array) refuse(name, "another kind of array", "a Float32Array");
+  if (given.length < atLeast)
+    refuse(name, std::to_string(given.length) + " elements", "at least " + std::to_string(atLeast) + " elements long");
+#ifndef MOE_BUILT_CUDA
+  noteSpan(name, given.data, atLeast * static_cast<int64_t>(sizeof(float)), Use::read);
+#endif
+  return reinterpret_cast<const float*>(given.data);
+}
+
+HostArray Arguments::hostArray(const char* name) {
+  constexpr const char* kExpected = "Float32Array, Int32Array, Uint16Array or Uint8Array";
+  Given given = hostArrayOf(name, next(name), kExpected);
+  bool isKnown = given.type == napi_float32_array || given.type == napi_int32_array || given.type == napi_uint16_array || given.type == napi_uint8_array;
+  if (!isKnown) refuse(name, "another kind of array", std::string("a ") + kExpected);
+  return {given.type, given.data, given.length};
+}
+
+size_t Arguments::oneOf(const char* name, std::initializer_list<const char*> words) {
+  char given[64] = {};
+  size_t length = 0, index = 0;
+  if (napi_get_value_string_utf8(env_, next(name), given, sizeof given, &length) != napi_ok) refuse(name, "something else", "a word");
+  std::string known;
+  for (const char* word : words) {
+    if (std::string(given) == word) return index;
+    known += (index++ > 0 ? ", " : "") + std::string(word);
+  }
+  refuse(name, given, "one of " + known);
+}
+
 void Arguments::wholeNumbers(const char* name, int64_t count, int64_t* to) {
-  Given given = nextArray(name, "Int32Array or Float64Array");
+  Given given = hostArrayOf(name, next(name), "Int32Array or Float64Array");
   bool isWide = given.type == napi_float64_array;
   if (!isWide && given.type != napi_int32_array) refuse(name, "another kind of typed array", "an Int32Array or a Float64Array");
   if (given.length < count)
@@ -257,7 +262,7 @@ const int32_t* Arguments::indicesOrNull(const char* name, int64_t atLeast) {
 }
 
 void Arguments::returns(double value) { napi_create_double(env_, value, &result_); }
-void Arguments::returns(const char* value) { result_ = text(env_, value); }
+void Arguments::returns(const char* text) { napi_create_string_utf8(env_, text, NAPI_AUTO_LENGTH, &result_); }
 
 void Exports::add(const char* name, BoundFunction function) {
   auto bound = std::make_unique<Bound>(Bound{name, function});

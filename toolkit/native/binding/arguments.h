@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "errors.h"
 #include "status.h"
 
 namespace moe {
@@ -16,9 +17,14 @@ inline constexpr int64_t kMostElements = (int64_t{1} << 33);
 /** Product of sizes, each ≤ kMostElements; stops growing far above what any array can hold instead of overflowing. */
 int64_t elementCount(std::initializer_list<int64_t> sizes);
 
-/** What went wrong, in the four parts of MoeLabError. Thrown within binding/ and turned into a JavaScript error. */
-struct BindingError {
-  std::string code, what, why, fix;
+/** Memory of a device as JavaScript holds it: see deviceArray.h. */
+struct DeviceArray;
+
+/** A typed array. */
+struct HostArray {
+  napi_typedarray_type type;
+  void* data;
+  int64_t length;  // elements
 };
 
 /** A typed array of any of the three kinds. */
@@ -41,7 +47,8 @@ struct FloatRow {
   float* data[kMostLists];
 };
 
-/** Reads the arguments of one call from JavaScript, in order, checking each. Read sizes before the arrays whose length
+/** Reads the arguments of one call from JavaScript, in order, checking each. In the addon for GPUs, arrays are DeviceArrays:
+ *  their memory is the device's, and nothing here looks into it. Read sizes before the arrays whose length
  *  they give. Every reader throws BindingError; nothing is converted or copied. What an output overlaps is refused, so
  *  that no kernel reads what it has already overwritten. */
 class Arguments {
@@ -76,6 +83,17 @@ class Arguments {
   AnyArray anyArray(const char* name);
   AnyArray mutableAnyArray(const char* name);
 
+  /** A few values that binding/ reads: a Float32Array in every addon, also where the other arrays are a device's. */
+  const float* hostFloats(const char* name, int64_t atLeast);
+  /** One of the four kinds of typed array, in the host's memory, whose type and length the caller checks. */
+  HostArray hostArray(const char* name);
+  /** The value itself, for a caller that keeps a reference to it, is the one read last. */
+  napi_value value() const { return values_[position_ - 1]; }
+  /** An array of the device's memory; in the addon for GPUs only. */
+  DeviceArray& deviceArray(const char* name);
+  /** One of these words. */
+  size_t oneOf(const char* name, std::initializer_list<const char*> words);
+
   /** A Float32Array, or nullptr where null or undefined was given. */
   const float* floatsOrNull(const char* name, int64_t atLeast);
   /** As indices, or nullptr where null or undefined was given. */
@@ -94,6 +112,7 @@ class Arguments {
   /** Sets what the call returns; undefined without it. */
   void returns(double value);
   void returns(const char* text);
+  void returns(napi_value value) { result_ = value; }
 
   napi_env env() const { return env_; }
   napi_value result() const { return result_; }
@@ -121,6 +140,8 @@ class Arguments {
 
   napi_value next(const char* name);
   Given nextArray(const char* name, const char* expected);
+  Given hostArrayOf(const char* name, napi_value value, const char* expected);
+  /** In the addon for GPUs, a DeviceArray as if it were the typed array of its kind. */
   Given givenArray(const char* name, napi_value value, const char* expected);
   std::vector<napi_value> elements(const char* name);
   void checkApart(std::vector<Span>& spans) const;
@@ -144,6 +165,9 @@ class Arguments {
   std::vector<Span> listSpans_;
   napi_value result_ = nullptr;
 };
+
+/** Sets floats to 0 that a kernel would write, where they are. */
+Status clearFloats(float* values, int64_t count);
 
 /** A function of the addon: reads its arguments, runs one kernel. May throw BindingError or a Status. */
 using BoundFunction = Status (*)(Arguments& in);

@@ -1,6 +1,4 @@
 /* The ops of toolkit/ops that aren't about experts: see toolkit/backend/fusedFunctions.ts for the TypeScript side. */
-#include <algorithm>
-
 #include "adamw.h"
 #include "attention.h"
 #include "crossEntropy.h"
@@ -157,9 +155,8 @@ Status bindAttentionBackward(Arguments& in) {
   float* dValue = in.mutableFloats("dValue", keys);
   const int32_t* firstKey = in.indicesOrNull("firstKey", elementCount({s.B, s.Tq}));
   if (queries == 0) {
-    std::fill_n(dKey, keys, 0.0f);
-    std::fill_n(dValue, keys, 0.0f);
-    return Status::ok();
+    Status cleared = clearFloats(dKey, keys);
+    return cleared.isOk() ? clearFloats(dValue, keys) : cleared;
   }
   return attentionBackward(s, query, key, value, firstKey, y, logSumExp, dy, dQuery, dKey, dValue);
 }
@@ -170,15 +167,13 @@ Status bindCrossEntropyForward(Arguments& in) {
   const int32_t* targets = in.indices("targets", N);
   const float* mask = in.steeringFloats("mask", N);
   float* logSumExp = in.mutableFloats("logSumExp", N);
-  double nats = 0.0;
-  Status done = crossEntropyForward(logits, targets, mask, N, V, logSumExp, &nats);
-  in.returns(nats);
-  return done;
+  float* nats = in.mutableFloats("nats", 1);
+  return crossEntropyForward(logits, targets, mask, N, V, logSumExp, nats);
 }
 
 Status bindCrossEntropyBackward(Arguments& in) {
   int64_t N = in.integer("N"), V = in.integer("V");
-  double dNats = in.number("dNats");
+  const float* dNats = in.floats("dNats", 1);
   const float* logits = in.floats("logits", elementCount({N, V}));
   const int32_t* targets = in.indices("targets", N);
   const float* mask = in.steeringFloats("mask", N);
@@ -189,7 +184,6 @@ Status bindCrossEntropyBackward(Arguments& in) {
 
 Status bindAdamwUpdate(Arguments& in) {
   AdamwFactors factors;
-  factors.gradientScale = static_cast<float>(in.number("gradientScale"));
   double beta1 = in.number("beta1"), beta2 = in.number("beta2");
   factors.beta1 = static_cast<float>(beta1), factors.beta2 = static_cast<float>(beta2);
   factors.firstShare = static_cast<float>(1.0 - beta1), factors.secondShare = static_cast<float>(1.0 - beta2);
@@ -200,7 +194,8 @@ Status bindAdamwUpdate(Arguments& in) {
   std::vector<FloatRow> rows =
       in.floatLists({{"gradients", false}, {"values", true}, {"firstMoments", true}, {"secondMoments", true}});
   int64_t count = static_cast<int64_t>(rows.size());
-  const float* decays = in.floats("decays", count);
+  const float* decays = in.hostFloats("decays", count);
+  factors.gradientScale = in.floats("gradientScale", 1);
   std::vector<AdamwParameter> parameters;
   parameters.reserve(rows.size());
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -210,13 +205,13 @@ Status bindAdamwUpdate(Arguments& in) {
   return adamwUpdate(factors, parameters.data(), count);
 }
 
-Status bindSumOfSquares(Arguments& in) {
+Status bindGlobalNorm(Arguments& in) {
+  double maxNorm = in.number("maxNorm");
   std::vector<FloatSpan> spans;
   for (const FloatRow& row : in.floatLists({{"x", false}})) spans.push_back({row.data[0], row.length});
-  double sum = 0.0;
-  Status done = sumOfSquares(spans.data(), static_cast<int64_t>(spans.size()), &sum);
-  in.returns(sum);
-  return done;
+  float* norm = in.mutableFloats("norm", 1);
+  float* gradientScale = in.mutableFloats("gradientScale", 1);
+  return globalNorm(spans.data(), static_cast<int64_t>(spans.size()), maxNorm, norm, gradientScale);
 }
 
 }  // namespace
@@ -235,7 +230,7 @@ void registerFusedOps(Exports& exports) {
   exports.add("crossEntropyForward", bindCrossEntropyForward);
   exports.add("crossEntropyBackward", bindCrossEntropyBackward);
   exports.add("adamwUpdate", bindAdamwUpdate);
-  exports.add("sumOfSquares", bindSumOfSquares);
+  exports.add("globalNorm", bindGlobalNorm);
 }
 
 }  // namespace moe

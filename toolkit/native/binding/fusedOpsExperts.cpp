@@ -77,6 +77,16 @@ Status bindCombineRowsBackward(Arguments& in) {
   return combineRowsBackward(rows, weights, tokenSlot, dy, N, K, S, C, dRows, dWeights);
 }
 
+Status bindPlanDispatch(Arguments& in) {
+  int64_t N = in.integer("N"), K = in.integer("K"), E = in.integer("E", 0, INT32_MAX - 1);
+  int64_t choices = elementCount({N, K});
+  const int32_t* ids = in.indices("ids", choices);
+  int32_t* offsets = in.mutableInts("offsets", E + 1);
+  int32_t* slotToken = in.mutableInts("slotToken", choices);
+  int32_t* tokenSlot = in.mutableInts("tokenSlot", choices);
+  return planDispatch(ids, N, K, E, offsets, slotToken, tokenSlot);
+}
+
 ExpertPlan expertPlan(Arguments& in) {
   ExpertPlan plan;
   plan.kind = static_cast<FeedForwardKind>(in.integer("kind", 0, static_cast<int64_t>(FeedForwardKind::count) - 1));
@@ -123,15 +133,13 @@ Status bindBalanceLossForward(Arguments& in) {
   const float* probabilities = in.floats("probabilities", elementCount({N, E}));
   const float* mask = in.floats("mask", N);
   float* share = in.mutableFloats("share", E);
-  double loss = 0.0;
-  Status done = balanceLossForward(ids, probabilities, mask, N, K, E, share, &loss);
-  in.returns(loss);
-  return done;
+  float* loss = in.mutableFloats("loss", 1);
+  return balanceLossForward(ids, probabilities, mask, N, K, E, share, loss);
 }
 
 Status bindBalanceLossBackward(Arguments& in) {
   int64_t N = in.integer("N"), E = in.integer("E");
-  double dLoss = in.number("dLoss");
+  const float* dLoss = in.floats("dLoss", 1);
   const float* share = in.floats("share", E);
   const float* mask = in.floats("mask", N);
   float* dProbabilities = in.mutableFloats("dProbabilities", elementCount({N, E}));
@@ -142,15 +150,13 @@ Status bindZLossForward(Arguments& in) {
   int64_t N = in.integer("N"), E = in.integer("E", 1);
   const float* logits = in.floats("logits", elementCount({N, E}));
   const float* mask = in.floats("mask", N);
-  double loss = 0.0;
-  Status done = zLossForward(logits, mask, N, E, &loss);
-  in.returns(loss);
-  return done;
+  float* loss = in.mutableFloats("loss", 1);
+  return zLossForward(logits, mask, N, E, loss);
 }
 
 Status bindZLossBackward(Arguments& in) {
   int64_t N = in.integer("N"), E = in.integer("E", 1);
-  double dLoss = in.number("dLoss");
+  const float* dLoss = in.floats("dLoss", 1);
   const float* logits = in.floats("logits", elementCount({N, E}));
   const float* mask = in.floats("mask", N);
   float* dLogits = in.mutableFloats("dLogits", elementCount({N, E}));
@@ -166,6 +172,7 @@ void registerFusedOpsExperts(Exports& exports) {
   exports.add("gatherRowsBackward", bindGatherRowsBackward);
   exports.add("combineRows", bindCombineRows);
   exports.add("combineRowsBackward", bindCombineRowsBackward);
+  exports.add("planDispatch", bindPlanDispatch);
   exports.add("expertFeedForward", bindExpertFeedForward);
   exports.add("expertFeedForwardBackward", bindExpertFeedForwardBackward);
   exports.add("balanceLossForward", bindBalanceLossForward);

@@ -2,12 +2,25 @@
 
 #include "arguments.h"
 #include "groups.h"
+#ifdef MOE_BUILT_CUDA
+#include "deviceArray.h"
+#else
 #include "isa.h"
 #include "parallel.h"
+#endif
 
 namespace moe {
 namespace {
 
+#ifdef MOE_BUILT_CUDA
+/** Which kernels this addon holds. */
+Status instructionSet(Arguments& in) {
+  in.returns("cuda");
+  return Status::ok();
+}
+
+void registerThreads(Exports&) {}
+#else
 Status setThreads(Arguments& in) {
   setThreadCount(static_cast<int>(in.integer("threads", 1, kMostThreads)));
   return Status::ok();
@@ -22,6 +35,12 @@ Status instructionSet(Arguments& in) {
   in.returns(isaName(chosenIsa()));
   return Status::ok();
 }
+
+void registerThreads(Exports& functions) {
+  functions.add("setThreads", setThreads);
+  functions.add("threads", threads);
+}
+#endif
 
 /** Never unload: the thread pool outlives the Node worker that loaded the addon. */
 void stayLoaded() {
@@ -44,8 +63,7 @@ Status setErrorClass(Arguments& in) {
 
 void registerControl(Exports& functions) {
   functions.add("setErrorClass", setErrorClass);
-  functions.add("setThreads", setThreads);
-  functions.add("threads", threads);
+  registerThreads(functions);
   functions.add("instructionSet", instructionSet);
 }
 
@@ -56,8 +74,12 @@ NAPI_MODULE_INIT() {
   moe::stayLoaded();
   moe::Exports functions(env, exports);
   moe::registerControl(functions);
+#ifdef MOE_BUILT_CUDA
+  moe::defineDeviceArrayClass(env);
+#else
   // Without an instruction set that this processor has, no kernel may be reached: binding.ts asks instructionSet().
   if (moe::chosenIsa() == moe::Isa::none) return exports;
+#endif
   for (moe::RegisterGroup registerGroup : moe::kGroups) registerGroup(functions);
   return exports;
 }

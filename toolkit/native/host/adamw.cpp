@@ -1,5 +1,7 @@
 #include "adamw.h"
 
+#include <cmath>
+
 #include "parallel.h"
 #include "rows.h"
 #include "scratch.h"
@@ -39,6 +41,8 @@ Status forEachPiece(int64_t arrays, CountOf&& countOf, Body&& body) {
 }  // namespace
 
 Status adamwUpdate(const AdamwFactors& f, const AdamwParameter* parameters, int64_t count) {
+  float gradientScale = *f.gradientScale;
+  if (!std::isfinite(gradientScale)) return Status::ok();
   auto countOf = [&](int64_t i) { return parameters[i].count; };
   return forEachPiece(count, countOf, [&](int64_t index, int64_t begin, int64_t end, int64_t) {
     const AdamwParameter& parameter = parameters[index];
@@ -47,7 +51,7 @@ Status adamwUpdate(const AdamwFactors& f, const AdamwParameter* parameters, int6
     float* first = parameter.firstMoment + begin;
     float* second = parameter.secondMoment + begin;
     forEachVector(end - begin, [&](int64_t i, auto lanes) {
-      vf g = lanes.load(gradient + i) * f.gradientScale;
+      vf g = lanes.load(gradient + i) * gradientScale;
       vf m = lanes.load(first + i) * f.beta1 + g * f.firstShare;
       vf v = lanes.load(second + i) * f.beta2 + g * g * f.secondShare;
       vf p = lanes.load(value + i);
@@ -59,7 +63,7 @@ Status adamwUpdate(const AdamwFactors& f, const AdamwParameter* parameters, int6
   });
 }
 
-Status sumOfSquares(const FloatSpan* spans, int64_t count, double* sum) {
+Status globalNorm(const FloatSpan* spans, int64_t count, double maxNorm, float* norm, float* gradientScale) {
   int64_t pieces = 0;
   for (int64_t i = 0; i < count; ++i) pieces += piecesOf(spans[i].count);
   Scratch parts(1, 2 * pieces + 2);
@@ -84,8 +88,12 @@ Status sumOfSquares(const FloatSpan* spans, int64_t count, double* sum) {
     for (int lane = 0; lane < kLanes; ++lane) total += squares[0][lane] + squares[1][lane];
     part[piece] = total;
   });
-  *sum = 0.0;
-  for (int64_t piece = 0; piece < pieces; ++piece) *sum += part[piece];
+  double sum = 0.0;
+  for (int64_t piece = 0; piece < pieces; ++piece) sum += part[piece];
+  double length = std::sqrt(sum);
+  *norm = static_cast<float>(length);
+  *gradientScale = static_cast<float>(length <= maxNorm ? 1.0 : maxNorm / length);
+  if (!std::isfinite(*norm)) *gradientScale = NAN;
   return done;
 }
 

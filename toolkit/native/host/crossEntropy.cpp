@@ -36,7 +36,7 @@ float sumOfPowers(const float* from, float shift, int64_t V) {
 }  // namespace
 
 Status crossEntropyForward(const float* logits, const int32_t* targets, const float* mask, int64_t N, int64_t V,
-                           float* logSumExp, double* nats) {
+                           float* logSumExp, float* nats) {
   Status targetsFit = checkTargets(targets, mask, N, V);
   if (!targetsFit.isOk()) return targetsFit;
   parallelRanges(N, rowGrain(V), [&](int64_t begin, int64_t end, int) {
@@ -54,16 +54,16 @@ Status crossEntropyForward(const float* logits, const int32_t* targets, const fl
     if (mask[n] != 0.0f) sum += static_cast<double>(mask[n]) * (static_cast<double>(logSumExp[n]) - logits[n * V + targets[n]]);
   }
   double count = sumOfMask(mask, N);
-  *nats = count == 0.0 ? 0.0 : sum / count;
+  *nats = count == 0.0 ? 0.0f : static_cast<float>(sum / count);
   return Status::ok();
 }
 
 Status crossEntropyBackward(const float* logits, const int32_t* targets, const float* mask, const float* logSumExp,
-                            double dNats, int64_t N, int64_t V, float* dLogits) {
+                            const float* dNats, int64_t N, int64_t V, float* dLogits) {
   Status targetsFit = checkTargets(targets, mask, N, V);
   if (!targetsFit.isOk()) return targetsFit;
   double count = sumOfMask(mask, N);
-  float share = count == 0.0 ? 0.0f : static_cast<float>(dNats / count);
+  float share = count == 0.0 ? 0.0f : static_cast<float>(*dNats / count);
   parallelRanges(N, rowGrain(V), [&](int64_t begin, int64_t end, int) {
     for (int64_t n = begin; n < end; ++n) {
       float factor = mask[n] * share;

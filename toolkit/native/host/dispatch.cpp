@@ -108,4 +108,45 @@ Status combineRowsBackward(const float* rows, const float* weights, const int32_
   return Status::ok();
 }
 
+Status planDispatch(const int32_t* ids, int64_t N, int64_t K, int64_t E, int32_t* offsets, int32_t* slotToken,
+                    int32_t* tokenSlot) {
+  int64_t choices = N * K;
+  if (choices > INT32_MAX) return Status::outOfRange("the number of choices of a plan", choices, 0, INT32_MAX);
+  Status idsFit = checkIds("ids", ids, choices, -1, E);
+  if (!idsFit.isOk()) return idsFit;
+  // Each cut counts its own choices and then knows where they go, whatever the others do.
+  constexpr int64_t kMostCuts = 32;
+  int64_t cuts = choices / kElementsPerTask < kMostCuts ? choices / kElementsPerTask : kMostCuts;
+  if (cuts < 1 || cuts * E > choices) cuts = 1;
+  int64_t choicesPerCut = (choices + cuts - 1) / cuts;
+  Scratch counts(cuts, E);
+  if (!counts.isOk()) return counts.status("the counts of a plan");
+  parallelFor(cuts, [&](int64_t cut, int) {
+    int32_t* count = counts.ints(cut);
+    std::memset(count, 0, static_cast<size_t>(E) * sizeof(int32_t));
+    int64_t end = (cut + 1) * choicesPerCut < choices ? (cut + 1) * choicesPerCut : choices;
+    for (int64_t i = cut * choicesPerCut; i < end; ++i)
+      if (ids[i] >= 0) ++count[ids[i]];
+  });
+  int32_t slot = offsets[0] = 0;
+  for (int64_t e = 0; e < E; ++e) {
+    for (int64_t cut = 0; cut < cuts; ++cut) {
+      int32_t own = counts.ints(cut)[e];
+      counts.ints(cut)[e] = slot;
+      slot += own;
+    }
+    offsets[e + 1] = slot;
+  }
+  parallelFor(cuts, [&](int64_t cut, int) {
+    int32_t* next = counts.ints(cut);
+    int64_t end = (cut + 1) * choicesPerCut < choices ? (cut + 1) * choicesPerCut : choices;
+    for (int64_t i = cut * choicesPerCut; i < end; ++i) {
+      tokenSlot[i] = ids[i] >= 0 ? next[ids[i]]++ : -1;
+      if (ids[i] >= 0) slotToken[tokenSlot[i]] = static_cast<int32_t>(i / K);
+    }
+  });
+  for (int64_t unused = slot; unused < choices; ++unused) slotToken[unused] = 0;
+  return Status::ok();
+}
+
 }  // namespace moe::MOE_ISA

@@ -31,7 +31,7 @@ float logSumExp(const float* row, int64_t E) {
 }  // namespace
 
 Status balanceLossForward(const int32_t* ids, const float* probabilities, const float* mask, int64_t N, int64_t K,
-                          int64_t E, float* share, double* loss) {
+                          int64_t E, float* share, float* loss) {
   for (int64_t i = 0; i < N * K; ++i)
     if (ids[i] < -1 || ids[i] >= E) return Status::outOfRange("ids", ids[i], -1, E - 1);
   int64_t parts = (N + kTokensPerPart - 1) / kTokensPerPart;
@@ -58,16 +58,17 @@ Status balanceLossForward(const int32_t* ids, const float* probabilities, const 
       mean += sums.floats(part)[e];
       chosen += sums.floats(part)[E + e];
     }
-    share[e] = static_cast<float>(chosen / assignments);
+    share[e] = assignments == 0.0 ? 0.0f : static_cast<float>(chosen / assignments);
     total += chosen / assignments * (mean / tokens);
   }
-  *loss = total * static_cast<double>(E);
+  *loss = assignments == 0.0 ? 0.0f : static_cast<float>(total * static_cast<double>(E));
   return Status::ok();
 }
 
-Status balanceLossBackward(const float* share, const float* mask, double dLoss, int64_t N, int64_t E,
+Status balanceLossBackward(const float* share, const float* mask, const float* dLoss, int64_t N, int64_t E,
                            float* dProbabilities) {
-  double scale = dLoss * static_cast<double>(E) / sumOfMask(mask, N);
+  double tokens = sumOfMask(mask, N);
+  double scale = tokens == 0.0 ? 0.0 : *dLoss * static_cast<double>(E) / tokens;
   parallelRanges(N, rowGrain(E), [&](int64_t begin, int64_t end, int) {
     for (int64_t n = begin; n < end; ++n)
       scaleRow(dProbabilities + n * E, share, static_cast<float>(scale * mask[n]), E);
@@ -75,7 +76,7 @@ Status balanceLossBackward(const float* share, const float* mask, double dLoss, 
   return Status::ok();
 }
 
-Status zLossForward(const float* logits, const float* mask, int64_t N, int64_t E, double* loss) {
+Status zLossForward(const float* logits, const float* mask, int64_t N, int64_t E, float* loss) {
   int64_t parts = (N + kTokensPerPart - 1) / kTokensPerPart;
   Scratch sums(1, 2 * parts + 2);
   if (!sums.isOk()) return sums.status("the sums of a z-loss");
@@ -90,12 +91,12 @@ Status zLossForward(const float* logits, const float* mask, int64_t N, int64_t E
   });
   double total = 0.0;
   for (int64_t part = 0; part < parts; ++part) total += sum[part];
-  *loss = total / sumOfMask(mask, N);
+  *loss = static_cast<float>(total / sumOfMask(mask, N));
   return Status::ok();
 }
 
-Status zLossBackward(const float* logits, const float* mask, double dLoss, int64_t N, int64_t E, float* dLogits) {
-  double scale = 2.0 * dLoss / sumOfMask(mask, N);
+Status zLossBackward(const float* logits, const float* mask, const float* dLoss, int64_t N, int64_t E, float* dLogits) {
+  double scale = 2.0 * *dLoss / sumOfMask(mask, N);
   parallelRanges(N, rowGrain(E), [&](int64_t begin, int64_t end, int) {
     for (int64_t n = begin; n < end; ++n) {
       const float* from = logits + n * E;

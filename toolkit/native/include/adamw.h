@@ -8,7 +8,7 @@ namespace moe {
 
 /** What all values of a parameter share in one update. */
 struct AdamwFactors {
-  float gradientScale;
+  const float* gradientScale;          // [1]; where it is NaN or infinite nothing is updated
   float beta1, beta2;                  // decay of the moments
   float firstShare, secondShare;       // 1 − beta1, 1 − beta2: taken in double, where little is lost
   float firstScale, secondScale;       // bias correction: 1 / (1 − beta1^step), 1 / (1 − beta2^step)
@@ -37,5 +37,7 @@ struct FloatSpan {
  *  p ← p − decay·p − learningRate · firstScale·m / (√(secondScale·v) + epsilon). */
 MOE_KERNEL(Status, adamwUpdate, (const AdamwFactors& factors, const AdamwParameter* parameters, int64_t count))
 
-/** Σ x² over all values of all spans, in double, in an order that depends on the counts alone. */
-MOE_KERNEL(Status, sumOfSquares, (const FloatSpan* spans, int64_t count, double* sum))
+/** norm [1] = √Σ x² over all values of all spans, added in double in an order that depends on the counts alone;
+ *  gradientScale [1] = min(1, maxNorm / norm), NaN where the norm is NaN or infinite. */
+MOE_KERNEL(Status, globalNorm,
+           (const FloatSpan* spans, int64_t count, double maxNorm, float* norm, float* gradientScale))

@@ -29,3 +29,11 @@ MOE_KERNEL(Status, combineRowsBackward,
 /** assignment[tokenSlot[i]] = i for i in [0, count) with tokenSlot[i] ≥ 0. outOfRange unless tokenSlot holds every slot
  *  of [0, S) once and is −1 elsewhere. */
 MOE_KERNEL(Status, invertSlots, (const int32_t* tokenSlot, int64_t count, int64_t S, int32_t* assignment))
+
+/** Sorts the choices ids [N, K] by expert, those of an expert in their order; −1 is a choice of no expert.
+ *  offsets [E + 1]: slots of expert e are offsets[e] ≤ s < offsets[e + 1]; slotToken [N·K]: the token of a slot, 0 from
+ *  offsets[E] on, where slots are unused; tokenSlot [N, K]: the slot of a choice, −1 for none.
+ *  outOfRange if an id isn't in [−1, E) or N·K isn't below 2³¹. */
+MOE_KERNEL(Status, planDispatch,
+           (const int32_t* ids, int64_t N, int64_t K, int64_t E, int32_t* offsets, int32_t* slotToken,
+            int32_t* tokenSlot))

@@ -26,10 +26,31 @@ const char* isaName(Isa isa);
 
 }  // namespace moe
 
-#ifdef MOE_ISA
+#if defined(MOE_ISA)
 #define MOE_KERNEL(result, name, parameters) \
   namespace moe::MOE_ISA {                   \
   result name parameters;                    \
+  }
+#elif defined(MOE_BUILT_CUDA)
+#include "status.h"
+
+namespace moe {
+
+/** The kernel, or where the addon lacks it a function that says so. */
+template <class... Parameters>
+auto orAbsent(Status (*kernel)(Parameters...)) {
+  return kernel != nullptr ? kernel : +[](Parameters...) { return Status::absent(); };
+}
+
+}  // namespace moe
+
+// The addon for GPUs has the kernels of cuda/ only: binding/ calls them by the same names. Weak: not all are there.
+#define MOE_KERNEL(result, name, parameters)                  \
+  namespace moe {                                             \
+  namespace cuda {                                            \
+  [[gnu::weak]] result name parameters;                       \
+  }                                                           \
+  inline result(*const name) parameters = orAbsent(cuda::name); \
   }
 #else
 

@@ -6,20 +6,20 @@
 
 /* Losses of a router's choices. mask [N] weighs the tokens. */
 
-/** loss = E · Σₑ shareₑ · meanₑ, where share [E] gets Σ mask · (choices of e) / Σ mask · (choices) and meanₑ is
+/** loss [1] = E · Σₑ shareₑ · meanₑ, where share [E] gets Σ mask · (choices of e) / Σ mask · (choices) and meanₑ is
  *  Σ mask · probabilities[., e] / Σ mask. ids [N, K], −1 for no choice, probabilities [N, E].
- *  outOfRange if an id isn't in [−1, E). */
+ *  Without any choice share and loss are 0. outOfRange if an id isn't in [−1, E). */
 MOE_KERNEL(Status, balanceLossForward,
            (const int32_t* ids, const float* probabilities, const float* mask, int64_t N, int64_t K, int64_t E,
-            float* share, double* loss))
+            float* share, float* loss))
 
-/** dProbabilities [N, E] = dLoss · E · share · mask / Σ mask. */
+/** dProbabilities [N, E] = dLoss [1] · E · share · mask / Σ mask, 0 if Σ mask = 0. */
 MOE_KERNEL(Status, balanceLossBackward,
-           (const float* share, const float* mask, double dLoss, int64_t N, int64_t E, float* dProbabilities))
+           (const float* share, const float* mask, const float* dLoss, int64_t N, int64_t E, float* dProbabilities))
 
-/** loss = Σ mask · logsumexp(logits)² / Σ mask; logits [N, E], E ≥ 1. */
-MOE_KERNEL(Status, zLossForward, (const float* logits, const float* mask, int64_t N, int64_t E, double* loss))
+/** loss [1] = Σ mask · logsumexp(logits)² / Σ mask; logits [N, E], E ≥ 1. */
+MOE_KERNEL(Status, zLossForward, (const float* logits, const float* mask, int64_t N, int64_t E, float* loss))
 
-/** dLogits [N, E] = 2 · dLoss · mask / Σ mask · logsumexp(logits) · softmax(logits). */
+/** dLogits [N, E] = 2 · dLoss [1] · mask / Σ mask · logsumexp(logits) · softmax(logits). */
 MOE_KERNEL(Status, zLossBackward,
-           (const float* logits, const float* mask, double dLoss, int64_t N, int64_t E, float* dLogits))
+           (const float* logits, const float* mask, const float* dLoss, int64_t N, int64_t E, float* dLogits))

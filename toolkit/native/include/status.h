@@ -6,11 +6,11 @@ namespace moe {
 /** What a native function has to say: done, or why not. It becomes a typed error in binding/arguments.cpp.
  *  Plain data and always inlined, so that objects built for different instruction sets share nothing. */
 struct [[nodiscard]] Status {
-  enum class Code : int32_t { ok, outOfRange, shape, outOfMemory };
+  enum class Code : int32_t { ok, outOfRange, shape, outOfMemory, device, absent };
 
   Code code;
-  const char* name;  // the argument it is about; a string literal
-  int64_t value;     // what was given, or the bytes asked for
+  const char* name;  // the argument it is about, or what CUDA calls its error; a string literal
+  int64_t value;     // what was given, the bytes asked for, or the number of CUDA's error
   int64_t lowest;
   int64_t highest;
 
@@ -30,6 +30,12 @@ struct [[nodiscard]] Status {
   [[gnu::always_inline]] static Status outOfMemory(const char* name, int64_t bytes) {
     return {Code::outOfMemory, name, bytes, 0, 0};
   }
+
+  /** CUDA answered with this error. */
+  [[gnu::always_inline]] static Status device(const char* error, int64_t number) { return {Code::device, error, number, 0, 0}; }
+
+  /** This addon has no such kernel. */
+  [[gnu::always_inline]] static Status absent() { return {Code::absent, "", 0, 0, 0}; }
 
   [[gnu::always_inline]] bool isOk() const { return code == Code::ok; }
 };
