@@ -108,7 +108,7 @@ Status chosenScores(const float* scores, const int32_t* ids, int64_t N, int64_t 
 Status chosenScoresBackward(const int32_t* ids, const float* dy, int64_t N, int64_t E, int64_t K, float* dScores) {
   Status idsFit = checkChoices(ids, N * K, E);
   if (!idsFit.isOk()) return idsFit;
-  std::memset(dScores, 0, static_cast<size_t>(N * E) * sizeof(float));
+  fillRow(dScores, 0.0f, N * E);
   for (int64_t i = 0; i < N * K; ++i)
     if (ids[i] >= 0) dScores[i / K * E + ids[i]] += dy[i];
   return Status::ok();
@@ -117,7 +117,7 @@ Status chosenScoresBackward(const int32_t* ids, const float* dy, int64_t N, int6
 Status countChoices(const int32_t* ids, const float* mask, int64_t B, int64_t T, int64_t K, int64_t E, float* counts) {
   Status idsFit = checkChoices(ids, B * T * K, E);
   if (!idsFit.isOk()) return idsFit;
-  std::memset(counts, 0, static_cast<size_t>(B * E) * sizeof(float));
+  fillRow(counts, 0.0f, B * E);
   for (int64_t i = 0; i < B * T * K; ++i)
     if (ids[i] >= 0) counts[i / (T * K) * E + ids[i]] += mask != nullptr ? mask[i / K] : 1.0f;
   return Status::ok();
