@@ -22,6 +22,13 @@ export async function cudaAddonPath(): Promise<string> {
   return path;
 }
 
+/** Why no kernel for GPUs can run here, on no device and on none that the CPU emulates; undefined where they can. */
+export async function cudaObstacle(): Promise<string | undefined> {
+  if (process.env.MOE_LAB_CUDA_ADDON !== undefined) return undefined;
+  const script = await import(join(root, "toolkit/native/build.mjs")) as { findCompiler: () => string | undefined };
+  return script.findCompiler() === undefined ? "there is no C++ compiler, so the kernels for GPUs did not run" : undefined;
+}
+
 /** The addon, with its device open. */
 export async function openCudaAddon(): Promise<CudaAddon> {
   const addon = createRequire(import.meta.url)(await cudaAddonPath()) as CudaAddon;

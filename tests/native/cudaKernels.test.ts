@@ -1,7 +1,7 @@
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { type DeviceArray, type HostArray } from "../../toolkit/backend/arrays.ts";
 import { BackendError } from "../../toolkit/errors.ts";
-import { fetched, hostAddon, openCudaAddon, sent, type CudaAddon } from "./cudaAddon.ts";
+import { cudaObstacle, fetched, hostAddon, openCudaAddon, sent, type CudaAddon } from "./cudaAddon.ts";
 import { cases, type Argument, type KernelCase, type Made, type Output } from "./cudaCases.ts";
 import { Chance } from "./fuzz/chance.ts";
 import { signatures } from "./fuzz/signatures.ts";
@@ -13,7 +13,9 @@ const ROUNDS = Number(process.env.MOE_LAB_CUDA_ROUNDS ?? 2);
 const control = ["setErrorClass", "threads", "setThreads", "instructionSet", "prepareMemory"];
 
 let addon: CudaAddon;
-beforeAll(async () => { addon = await openCudaAddon(); }, 600_000);
+const obstacle = await cudaObstacle();
+beforeAll(async () => { if (obstacle === undefined) addon = await openCudaAddon(); }, 600_000);
+beforeEach(({ skip }) => { if (obstacle !== undefined) skip(obstacle); });
 
 const isOutput = (given: unknown): given is Output => typeof given === "object" && given !== null && "output" in given;
 

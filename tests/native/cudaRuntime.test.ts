@@ -4,20 +4,23 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { Worker } from "node:worker_threads";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { ArrayType, HostArray } from "../../toolkit/backend/arrays.ts";
 import { BackendError } from "../../toolkit/errors.ts";
-import { cudaAddonPath, errorOf, fetched, hostAddon, openCudaAddon, sent, type CudaAddon } from "./cudaAddon.ts";
+import { cudaAddonPath, cudaObstacle, errorOf, fetched, hostAddon, openCudaAddon, sent, type CudaAddon } from "./cudaAddon.ts";
 import { Chance } from "./fuzz/chance.ts";
 
 let addon: CudaAddon;
 let path: string;
 const isEmulated = process.env.MOE_LAB_CUDA_ADDON === undefined || process.env.MOE_LAB_CUDA_ADDON.includes("emulated");
 
+const obstacle = await cudaObstacle();
 beforeAll(async () => {
+  if (obstacle !== undefined) return;
   path = await cudaAddonPath();
   addon = await openCudaAddon();
 }, 600_000);
+beforeEach(({ skip }) => { if (obstacle !== undefined) skip(obstacle); });
 
 /** Sets each value, as Array.from would in many times the time. */
 function valued<T extends HostArray>(values: T, valueOf: (i: number) => number): T {
